@@ -1,0 +1,123 @@
+/**
+ * The C library of the running process through koffi: the calls that Node does not have. Loaded when first needed, so
+ * that commands without such calls do not pay for it (10 to 30 ms).
+ *
+ * Works with glibc and musl: the functions below are in both, and what is not (the mount API) goes through syscall(2),
+ * whose numbers from 424 on are the same on every architecture. ioctl numbers are those of x86-64, arm64 and riscv64.
+ */
+import { createRequire } from 'node:module';
+import { type ErrorDetails, OsupdError, toOsupdError } from '../core/errors.ts';
+
+type Koffi = typeof import('koffi');
+
+/** NUL-terminated bytes, a buffer that the call fills, or NULL. */
+type Bytes = Uint8Array | null;
+
+/** System calls in their C form; all give -1 and set errno on failure. */
+export interface Libc {
+  llistxattr(path: Bytes, list: Bytes, size: number): number;
+  lgetxattr(path: Bytes, name: Bytes, value: Bytes, size: number): number;
+  lsetxattr(path: Bytes, name: Bytes, value: Bytes, size: number, flags: number): number;
+  flock(fd: number, operation: number): number;
+  syncfs(fd: number): number;
+  /** ioctl(2) with a pointer. */
+  ioctl(fd: number, request: number, argument: Bytes): number;
+  /** ioctl(2) with a number in place of the pointer. */
+  ioctlNumber(fd: number, request: number, argument: number): number;
+  mount(source: Bytes, target: Bytes, type: Bytes, flags: number, options: Bytes): number;
+  umount2(target: Bytes, flags: number): number;
+  unshare(flags: number): number;
+  fsopen(type: Bytes, flags: number): number;
+  fsconfig(fd: number, command: number, key: Bytes, value: Bytes, aux: number): number;
+  fsmount(fd: number, flags: number, attributes: number): number;
+  moveMount(fromFd: number, fromPath: Bytes, toFd: number, toPath: Bytes, flags: number): number;
+  openTree(directory: number, path: Bytes, flags: number): number;
+}
+
+/** System call numbers; from 424 on they are equal on all architectures. */
+const CALL = { openTree: 428, moveMount: 429, fsopen: 430, fsconfig: 431, fsmount: 432 } as const;
+
+let koffi: Koffi | undefined;
+let functions: Libc | undefined;
+let names: Map<number, string> | undefined;
+let strerror: ((errno: number) => string) | undefined;
+
+/**
+ * The calls. @throws OsupdError `unsupported` where the native call library has no build for this machine.
+ */
+export function libc(): Libc {
+  functions ??= load();
+  return functions;
+}
+
+function load(): Libc {
+  try {
+    koffi = createRequire(import.meta.url)('koffi') as Koffi;
+  } catch (cause) {
+    throw new OsupdError('unsupported', 'system calls are not available: the koffi library cannot be loaded', {
+      remedy: 'install osupd with its optional dependencies, on x86-64 or arm64',
+      cause,
+    });
+  }
+  const library = koffi.load(null);
+  strerror = library.func('str strerror(int errno)') as unknown as (errno: number) => string;
+  const bytes = 'const uint8_t *';
+  const call = (args: string) => library.func(`long syscall(long number, ${args})`);
+  const fsopen = call(`${bytes} type, long flags`);
+  const fsconfig = call(`long fd, long command, ${bytes} key, ${bytes} value, long aux`);
+  const fsmount = call('long fd, long flags, long attributes');
+  const moveMount = call(`long fromFd, ${bytes} fromPath, long toFd, ${bytes} toPath, long flags`);
+  const openTree = call(`long directory, ${bytes} path, long flags`);
+  return {
+    llistxattr: library.func(`long llistxattr(${bytes} path, ${bytes} list, size_t size)`),
+    lgetxattr: library.func(`long lgetxattr(${bytes} path, ${bytes} name, ${bytes} value, size_t size)`),
+    lsetxattr: library.func(`int lsetxattr(${bytes} path, ${bytes} name, ${bytes} value, size_t size, int flags)`),
+    flock: library.func('int flock(int fd, int operation)'),
+    syncfs: library.func('int syncfs(int fd)'),
+    ioctl: library.func(`int ioctl(int fd, ulong request, ${bytes} argument)`),
+    ioctlNumber: library.func('int ioctl(int fd, ulong request, long argument)'),
+    mount: library.func(`int mount(${bytes} source, ${bytes} target, ${bytes} type, ulong flags, ${bytes} options)`),
+    umount2: library.func(`int umount2(${bytes} target, int flags)`),
+    unshare: library.func('int unshare(int flags)'),
+    fsopen: (type, flags) => Number(fsopen(CALL.fsopen, type, flags)),
+    fsconfig: (fd, command, key, value, aux) => Number(fsconfig(CALL.fsconfig, fd, command, key, value, aux)),
+    fsmount: (fd, flags, attributes) => Number(fsmount(CALL.fsmount, fd, flags, attributes)),
+    moveMount: (fromFd, fromPath, toFd, toPath, flags) =>
+      Number(moveMount(CALL.moveMount, fromFd, fromPath, toFd, toPath, flags)),
+    openTree: (directory, path, flags) => Number(openTree(CALL.openTree, directory, path, flags)),
+  };
+}
+
+/** Name of the error of the last failed call (`ENODATA`). Ask at once: any later call may change it. */
+export function lastErrno(): string {
+  const number = koffi?.errno() ?? 0;
+  names ??= namesByNumber();
+  return names.get(number) ?? `errno ${number}`;
+}
+
+function namesByNumber(): Map<number, string> {
+  const byNumber = new Map(Object.entries(koffi?.os.errno ?? {}).map(([name, number]) => [number, name]));
+  // Numbers with two names: the one that kernel sources and manuals use.
+  for (const name of ['EAGAIN', 'EOPNOTSUPP', 'EDEADLK']) byNumber.set(koffi?.os.errno[name] ?? 0, name);
+  return byNumber;
+}
+
+/**
+ * The error of a call that failed with `errno` (a name, as {@link lastErrno} gives it): the code that fits, the name in
+ * `facts.errno`.
+ */
+export function callError(call: string, errno: string, details: ErrorDetails = {}): OsupdError {
+  const number = koffi?.os.errno[errno];
+  const why = number === undefined ? errno : `${strerror?.(number) ?? 'failed'} (${errno})`;
+  const cause = Object.assign(new Error(`${call}: ${why}`), { code: errno, syscall: call });
+  return new OsupdError(toOsupdError(cause).code, cause.message, {
+    ...details,
+    facts: { ...details.facts, errno },
+    cause: details.cause ?? cause,
+  });
+}
+
+/** A byte string or a text of ASCII as C wants it: its bytes and a NUL. */
+export function cString(text: string): Buffer {
+  return Buffer.from(`${text}\0`, 'latin1');
+}
