@@ -35,3 +35,18 @@ export const MAX_TREE_NODES = 8_000_000;
 
 /** Depth of directories; each level costs stack in no reader, but paths grow with it. */
 export const MAX_TREE_DEPTH = 2048;
+
+/** One configuration file or small record on the device (deployment, trusted root); people write them by hand. */
+export const MAX_CONFIGURATION_BYTES = 1 << 20;
+
+/** Entries of one map in a release or channel (names, annotations): people write them by hand. */
+export const MAX_MANIFEST_ENTRIES = 10_000;
+
+/** Points of one rollout ramp. */
+export const MAX_RAMP_POINTS = 1000;
+
+/** Images on either side of one delta: the stack of one device at most. */
+export const MAX_DELTA_IMAGES = 64;
+
+/** Deltas that lead to one image: one from each release that devices may still have. */
+export const MAX_DELTAS_PER_IMAGE = 10_000;
