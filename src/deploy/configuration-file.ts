@@ -1,7 +1,8 @@
 /** One configuration file (TOML): strict about keys, types and values, so that a typing error is a message and not a default. */
 import { parse, TomlDate, TomlError, type TomlTableWithoutBigInt, type TomlValueWithoutBigInt } from 'smol-toml';
 import { OsupdError } from '../core/errors.ts';
-import { isStackName, isWord } from './names.ts';
+import { isName } from '../repository/layout.ts';
+import { isStackName } from './stack-name.ts';
 
 /** How osupd asks the kernel to check objects on every read: always, where all objects have fs-verity, or never. */
 export type VerityMode = 'require' | 'auto' | 'off';
@@ -84,26 +85,26 @@ export function parseConfiguration(text: string, where: string): ConfigurationPa
   };
   const stack = table<StackPart>({
     mountpoint: string('an absolute path without . and .. parts', isMountpoint),
-    images: list(string('the name of an image, or a list of names with the topmost first', isWord)),
+    images: list(string('the name of an image, or a list of names with the topmost first', isName)),
     switch: choice('live', 'boot'),
   });
   const stacks: Check<Record<string, StackPart>> = (value, key) => {
     if (!isTable(value)) throw bad(key, 'a table of stacks ([stack.NAME])');
     return Object.fromEntries(
       Object.entries(value).map(([name, each]) => {
-        if (!isStackName(name)) throw bad(`${key}.${name}`, 'named with lower-case letters, digits, - and _');
+        if (!isStackName(name)) throw bad(`${key}.${name}`, 'named with lower-case letters, digits, "_" and "-"');
         return [name, stack(each, `${key}.${name}`)];
       }),
     );
   };
-  const whole_file = table<ConfigurationPart>({
+  const file = table<ConfigurationPart>({
     url: list(string('an http:, https: or file: URL, or a list of them', isRepositoryUrl)),
-    channel: string('the name of a channel', isWord),
+    channel: string('the name of a channel', isName),
     keep: whole,
     verity: choice('require', 'auto', 'off'),
     stack: stacks,
   });
-  return whole_file(parseToml(text, where), '');
+  return file(parseToml(text, where), '');
 }
 
 function parseToml(text: string, where: string): TomlTableWithoutBigInt {
