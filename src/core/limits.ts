@@ -39,6 +39,12 @@ export const MAX_TREE_DEPTH = 2048;
 /** One configuration file or small record on the device (deployment, trusted root); people write them by hand. */
 export const MAX_CONFIGURATION_BYTES = 1 << 20;
 
+/** Images of one stack: far below the 500 layers of overlayfs, and their paths fit in one page of mount options. */
+export const MAX_STACK_IMAGES = 64;
+
+/** Words of a kernel command line; the kernel takes 2 to 4 KiB of text. */
+export const MAX_KERNEL_ARGUMENTS = 1024;
+
 /** Entries of one map in a release or channel (names, annotations): people write them by hand. */
 export const MAX_MANIFEST_ENTRIES = 10_000;
 

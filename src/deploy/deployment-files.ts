@@ -1,0 +1,109 @@
+/**
+ * The files of one deployment (docs/deployments.md): `stack`, which a POSIX shell can read, `deployment.json` for
+ * programs, and `arguments` for the kernel's command line.
+ */
+import { createHash } from 'node:crypto';
+import { type Digest, isDigest } from '../core/digest.ts';
+import { OsupdError } from '../core/errors.ts';
+import { MAX_KERNEL_ARGUMENTS, MAX_STACK_IMAGES } from '../core/limits.ts';
+import { encodeDocument, type JsonFields, parseDocument } from '../repository/json-fields.ts';
+import { isName, isVersion } from '../repository/layout.ts';
+
+/** One image of a stack, as a release named it. */
+export interface DeployedImage {
+  readonly name: string;
+  readonly version: string;
+  readonly digest: Digest;
+}
+
+/** Where a deployment came from. */
+export interface Origin {
+  readonly url: string;
+  readonly channel: string;
+}
+
+/** One immutable version of a stack. */
+export interface Deployment {
+  readonly schema: 'osupd-deployment/1';
+  /** `SERIAL-HASH`: a number that grows, and the start of the SHA-256 of the `stack` file. Unique within its stack. */
+  readonly id: string;
+  readonly stack: string;
+  /** The topmost first. */
+  readonly images: readonly DeployedImage[];
+  /** When the device made it: UTC, `2030-01-31T23:59:59Z`. */
+  readonly createdAt: string;
+  readonly origin: Origin;
+  /** Kernel arguments, each one word. */
+  readonly arguments: readonly string[];
+}
+
+/** First line of a `stack` file: what it is, and the version of its form. */
+const STACK_HEADER = 'osupd-stack 1';
+
+const ID = /^([1-9][0-9]{0,8})-[0-9a-f]{12}$/;
+const FIELDS = ['schema', 'critical', 'id', 'stack', 'images', 'createdAt', 'origin', 'arguments'];
+
+export function isDeploymentId(text: string): boolean {
+  return ID.test(text);
+}
+
+/** The number in a deployment's ID; deployments of a stack were first made in this order. */
+export function serialOf(id: string): number {
+  return Number(ID.exec(id)?.[1] ?? 0);
+}
+
+/** The text of a `stack` file: a header, then `image DIGEST NAME VERSION` for each image, the topmost first. */
+export function formatStack(images: readonly DeployedImage[]): string {
+  const lines = images.map(({ digest, name, version }) => `image ${digest} ${name} ${version}`);
+  return `${[STACK_HEADER, ...lines].join('\n')}\n`;
+}
+
+/** The ID of the deployment with this serial number and these images. */
+export function deploymentId(serial: number, images: readonly DeployedImage[]): string {
+  return `${serial}-${createHash('sha256').update(formatStack(images)).digest('hex').slice(0, 12)}`;
+}
+
+/** Names and contents of a deployment's files. */
+export function deploymentFiles(deployment: Deployment): ReadonlyMap<string, string> {
+  return new Map([
+    ['stack', formatStack(deployment.images)],
+    ['deployment.json', encodeDocument(deployment).toString('utf8')],
+    ['arguments', `${deployment.arguments.join(' ')}\n`],
+  ]);
+}
+
+/**
+ * Reads `deployment.json` and checks that `stack` says the same.
+ * @param place the deployment's directory, for messages.
+ * @throws OsupdError `damaged-store`
+ */
+export function parseDeployment(json: Uint8Array, stackText: string, place: string): Deployment {
+  const damaged = (what: string): OsupdError =>
+    new OsupdError('damaged-store', `not a valid deployment: ${what}`, {
+      where: place,
+      remedy: 'remove it with osupd undeploy, then run osupd pull',
+    });
+  const fields = parseDocument(json, 'osupd-deployment/1', FIELDS, damaged);
+  const origin = fields.object('origin');
+  const deployment: Deployment = {
+    schema: 'osupd-deployment/1',
+    id: fields.string('id', isDeploymentId),
+    stack: fields.string('stack'),
+    images: fields.objects('images', MAX_STACK_IMAGES).map(parseImage),
+    createdAt: fields.time('createdAt'),
+    origin: { url: origin.string('url'), channel: origin.string('channel') },
+    arguments: fields.strings('arguments', MAX_KERNEL_ARGUMENTS),
+  };
+  if (formatStack(deployment.images) !== stackText) throw damaged('its files "stack" and "deployment.json" differ');
+  if (deploymentId(serialOf(deployment.id), deployment.images) !== deployment.id)
+    throw damaged('its images are not those of its ID');
+  return deployment;
+}
+
+function parseImage(fields: JsonFields): DeployedImage {
+  return {
+    name: fields.string('name', isName),
+    version: fields.string('version', isVersion),
+    digest: fields.string('digest', isDigest) as Digest,
+  };
+}
