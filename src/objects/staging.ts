@@ -1,0 +1,88 @@
+/**
+ * Places for unfinished work inside a pool: `staging/NAME/`, one for each writer.
+ *
+ * A writer holds a lock on a file in its area for as long as it lives, so an area whose lock is free was left by a process
+ * that died. Beside that, every writer shares the lock `staging/lock` of the whole pool, and what removes objects takes it
+ * alone: an object that a writer found in the pool stays there until the writer is done.
+ */
+import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { isSystemError, OsupdError, toOsupdError } from '../core/errors.ts';
+import { acquireLock, type Lock } from '../sys/lock.ts';
+
+const LOCK = 'lock';
+const PREFIX = 'batch-';
+
+/** An area that this process owns. */
+export class StagingArea {
+  readonly directory: string;
+  readonly #locks: Lock[];
+
+  constructor(directory: string, locks: Lock[]) {
+    this.directory = directory;
+    this.#locks = locks;
+  }
+
+  /** Names in the area, without the lock file. */
+  list(): string[] {
+    return readdirSync(this.directory).filter((name) => name !== LOCK);
+  }
+
+  /** Removes the area with what is in it and gives the locks back. */
+  remove(): void {
+    // The lock goes last: while it is there and held, nobody else takes the area for abandoned.
+    for (const name of this.list()) rmSync(join(this.directory, name), { recursive: true, force: true });
+    rmSync(this.directory, { recursive: true, force: true });
+    for (const lock of this.#locks.splice(0)) lock.release();
+  }
+}
+
+/**
+ * Makes a new area below a pool's staging directory.
+ * @throws OsupdError `busy` while a sweep of the pool runs.
+ */
+export function openStagingArea(staging: string): StagingArea {
+  const shared = acquireLock(join(staging, LOCK), 'shared');
+  try {
+    for (;;) {
+      const directory = mkdtempSync(join(staging, PREFIX));
+      const own = lockArea(directory);
+      if (own !== undefined) return new StagingArea(directory, [own, shared]);
+    }
+  } catch (error) {
+    shared.release();
+    throw toOsupdError(error, staging);
+  }
+}
+
+/** Takes over every area whose owner is dead; one at a time, the caller removes each before it asks for the next. */
+export function* abandonedAreas(staging: string): Generator<StagingArea> {
+  for (const name of readdirSync(staging)) {
+    if (!name.startsWith(PREFIX)) continue;
+    const directory = join(staging, name);
+    const own = lockArea(directory);
+    if (own !== undefined) yield new StagingArea(directory, [own]);
+  }
+}
+
+/**
+ * Keeps all writers of a pool away.
+ * @throws OsupdError `busy` while there is one.
+ */
+export function lockOutWriters(staging: string): Lock {
+  return acquireLock(join(staging, LOCK), 'exclusive');
+}
+
+/**
+ * The lock of an area; undefined when somebody has it, or has just removed the area. The first can happen to an area's
+ * maker too: between making the directory and locking it, it looks abandoned.
+ */
+function lockArea(directory: string): Lock | undefined {
+  try {
+    return acquireLock(join(directory, LOCK), 'exclusive');
+  } catch (error) {
+    const lost = error instanceof OsupdError && (error.code === 'busy' || error.code === 'not-found');
+    if (lost || isSystemError(error, 'ENOENT')) return undefined;
+    throw error;
+  }
+}
