@@ -14,7 +14,7 @@ export function nativeHashBlock(): HashBlock | undefined {
   if (hash === undefined) return undefined;
   return (block, target, offset) => {
     // Measured on blocks of 4096 bytes: a digest as a latin1 string and copied is 20 % faster than one as a Buffer.
-    target.latin1Write(hash('sha256', block, 'binary'), offset, 32);
+    target.write(hash('sha256', block, 'binary'), offset, 32, 'latin1');
   };
 }
 
