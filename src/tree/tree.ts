@@ -31,6 +31,15 @@ export interface DirectoryNode extends Common {
   readonly children: Map<ByteString, Entry>;
   /** True where a layer says that nothing below it shows through (OCI opaque directory). Undefined or false in a flat tree. */
   opaque?: boolean;
+  /** True where an archive names things below the directory but not the directory: what a lower layer says of it stays. */
+  implied?: boolean;
+}
+
+/** What a file looked like when a reader met it; whoever reads its content later can tell whether it changed. */
+export interface SourceStat {
+  readonly size: number;
+  readonly mtimeNs: bigint;
+  readonly ino: bigint;
 }
 
 /**
@@ -46,6 +55,8 @@ export interface FileNode extends Common {
   payload?: ByteString;
   /** Absolute path of the file on this machine that holds the content, while it is not in a pool. */
   source?: ByteString;
+  /** Comes with `source`. */
+  sourceStat?: SourceStat;
 }
 
 export interface SymlinkNode extends Common {
