@@ -24,6 +24,12 @@ export const MAX_XATTR_NAME_BYTES = 255;
 /** Length of one xattr value (XATTR_SIZE_MAX of Linux is 65536; EROFS stores it in 16 bits). */
 export const MAX_XATTR_VALUE_BYTES = 65535;
 
+/** Path of an object as an image names it (composefs' PAYLOAD): PATH_MAX less the final NUL. */
+export const MAX_PAYLOAD_BYTES = 4095;
+
+/** Escaped text of all xattrs on one line of a dump, as composefs limits it. */
+export const MAX_DUMP_XATTR_TEXT_BYTES = 65535;
+
 /** All xattrs of one inode together, counted as composefs does: 12 + sum(7 + name + value). */
 export const MAX_XATTR_TOTAL_BYTES = 32767;
 
@@ -56,3 +62,21 @@ export const MAX_DELTA_IMAGES = 64;
 
 /** Deltas that lead to one image: one from each release that devices may still have. */
 export const MAX_DELTAS_PER_IMAGE = 10_000;
+
+/** Redirects that one HTTP request follows; browsers take 20, a CDN needs one or two. */
+export const MAX_REDIRECTS = 5;
+
+/** Data of one tar extension header (pax records, a long name); GNU tar and Go stop at 1 MiB too. */
+export const MAX_TAR_EXTENSION_BYTES = 1 << 20;
+
+/** Records in force for one entry of a tar, the global ones with it. */
+export const MAX_TAR_RECORDS = 16384;
+
+/** Pieces of data of one sparse file in a tar; they take 16 MiB of memory. */
+export const MAX_TAR_SPARSE_PARTS = 1 << 20;
+
+/** Zeros that the sparse files of one tar expand to together: an archive of some hundred bytes can ask for 2^63. */
+export const MAX_TAR_HOLE_BYTES = 2 ** 36;
+
+/** Memory of the zstd decoder: its window, as the zstd program allows it without --long. */
+export const MAX_ZSTD_WINDOW_LOG = 27;
