@@ -98,7 +98,7 @@ export function parseConfiguration(text: string, where: string): ConfigurationPa
     );
   };
   const file = table<ConfigurationPart>({
-    url: list(string('an http:, https: or file: URL, or a list of them', isRepositoryUrl)),
+    url: list(string('an http:, https: or file: URL or an absolute path, or a list of them', isRepositoryAddress)),
     channel: string('the name of a channel', isName),
     keep: whole,
     verity: choice('require', 'auto', 'off'),
@@ -121,8 +121,9 @@ function isTable(value: Value): value is TomlTableWithoutBigInt {
   return typeof value === 'object' && !Array.isArray(value) && !(value instanceof TomlDate);
 }
 
-/** True for a URL that a repository can be read from. */
-export function isRepositoryUrl(text: string): boolean {
+/** True for what a repository can be read from: an `http:`, `https:` or `file:` URL, or an absolute path. */
+export function isRepositoryAddress(text: string): boolean {
+  if (text.startsWith('/')) return !/\0/.test(text);
   const url = URL.parse(text);
   if (url === null || url.search !== '' || url.hash !== '') return false;
   return url.protocol === 'file:' ? url.host === '' : ['http:', 'https:'].includes(url.protocol) && url.hostname !== '';
