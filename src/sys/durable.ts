@@ -21,6 +21,7 @@ import { basename, dirname, join, resolve } from 'node:path';
 import { threadId } from 'node:worker_threads';
 import { isSystemError, toOsupdError } from '../core/errors.ts';
 import { callError, lastErrno, libc } from './libc.ts';
+import { isAlive } from './processes.ts';
 
 /** Writes everything of the file system that holds `path` to disk: one call for any number of new files. */
 export function syncFileSystem(path: string): void {
@@ -131,15 +132,5 @@ function sweepOnce(directory: string): void {
     }
   } catch (error) {
     throw toOsupdError(error, directory);
-  }
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    // EPERM: it lives, as another user.
-    return !isSystemError(error, 'ESRCH');
   }
 }

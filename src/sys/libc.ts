@@ -6,7 +6,8 @@
  * whose numbers from 424 on are the same on every architecture. ioctl numbers are those of x86-64, arm64 and riscv64.
  */
 import { createRequire } from 'node:module';
-import { type ErrorDetails, OsupdError, toOsupdError } from '../core/errors.ts';
+import type { ByteString } from '../core/bytes.ts';
+import { type ErrorDetails, isSystemError, OsupdError, toOsupdError } from '../core/errors.ts';
 
 type Koffi = typeof import('koffi');
 
@@ -26,7 +27,8 @@ export interface Libc {
   ioctlNumber(fd: number, request: number, argument: number): number;
   mount(source: Bytes, target: Bytes, type: Bytes, flags: number, options: Bytes): number;
   umount2(target: Bytes, flags: number): number;
-  unshare(flags: number): number;
+  /** fcntl(2) with a number as its argument. */
+  fcntl(fd: number, command: number, argument: number): number;
   fsopen(type: Bytes, flags: number): number;
   fsconfig(fd: number, command: number, key: Bytes, value: Bytes, aux: number): number;
   fsmount(fd: number, flags: number, attributes: number): number;
@@ -78,7 +80,7 @@ function load(): Libc {
     ioctlNumber: library.func('int ioctl(int fd, ulong request, long argument)'),
     mount: library.func(`int mount(${bytes} source, ${bytes} target, ${bytes} type, ulong flags, ${bytes} options)`),
     umount2: library.func(`int umount2(${bytes} target, int flags)`),
-    unshare: library.func('int unshare(int flags)'),
+    fcntl: library.func('int fcntl(int fd, int command, long argument)'),
     fsopen: (type, flags) => Number(fsopen(CALL.fsopen, type, flags)),
     fsconfig: (fd, command, key, value, aux) => Number(fsconfig(CALL.fsconfig, fd, command, key, value, aux)),
     fsmount: (fd, flags, attributes) => Number(fsmount(CALL.fsmount, fd, flags, attributes)),
@@ -117,7 +119,18 @@ export function callError(call: string, errno: string, details: ErrorDetails = {
   });
 }
 
-/** A byte string or a text of ASCII as C wants it: its bytes and a NUL. */
-export function cString(text: string): Buffer {
+/** Name of the system error behind an error of this folder or of Node; undefined when there is none. */
+export function errnoOf(error: unknown): string | undefined {
+  if (error instanceof OsupdError && typeof error.facts.errno === 'string') return error.facts.errno;
+  return isSystemError(error) ? error.code : undefined;
+}
+
+/** A byte string as C wants it: its bytes and a NUL. */
+export function cString(text: ByteString): Buffer {
   return Buffer.from(`${text}\0`, 'latin1');
+}
+
+/** A text as C wants it: UTF-8 and a NUL. */
+export function cText(text: string): Buffer {
+  return Buffer.from(`${text}\0`, 'utf8');
 }

@@ -2,6 +2,7 @@
 import { closeSync, constants, fstatSync, ftruncateSync, openSync, readFileSync, statSync, writeSync } from 'node:fs';
 import { isSystemError, OsupdError, toOsupdError } from '../core/errors.ts';
 import { callError, lastErrno, libc } from './libc.ts';
+import { isAlive } from './processes.ts';
 
 const SHARED = 1;
 const EXCLUSIVE = 2;
@@ -77,8 +78,7 @@ function heldLock(fd: number): Lock {
 function busy(path: string, fd: number): OsupdError {
   const pid = Number(readFileSync(fd, 'latin1').trim());
   // The number may be stale (a shared holder that has left), or of another pid namespace: say it only if it can be right.
-  const known =
-    Number.isSafeInteger(pid) && pid > 0 && statSync(`/proc/${pid}`, { throwIfNoEntry: false }) !== undefined;
+  const known = Number.isSafeInteger(pid) && pid > 0 && isAlive(pid);
   return new OsupdError('busy', known ? `locked by process ${pid}` : 'locked by another process', {
     where: path,
     remedy: 'wait until it has finished, then try again',

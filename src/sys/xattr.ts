@@ -23,7 +23,7 @@ export function readXattrs(path: ByteString): Map<ByteString, Uint8Array> {
   const list = fill((buffer) => c.llistxattr(cPath, buffer, buffer.length));
   if (typeof list === 'string') {
     if (list === 'EOPNOTSUPP') return attributes;
-    throw xattrError('llistxattr', list, path);
+    throw xattrError('listing the extended attributes', list, path);
   }
   if (list.length === 0) return attributes;
   for (const name of list.toString('latin1', 0, list.length - 1).split('\0')) {
@@ -31,7 +31,7 @@ export function readXattrs(path: ByteString): Map<ByteString, Uint8Array> {
     const value = fill((buffer) => c.lgetxattr(cPath, cName, buffer, buffer.length));
     if (typeof value === 'string') {
       if (value === 'ENODATA') continue;
-      throw xattrError(`lgetxattr ${toText(name)}`, value, path);
+      throw xattrError(`reading the extended attribute ${toText(name)}`, value, path);
     }
     attributes.set(name, new Uint8Array(value));
   }
@@ -55,7 +55,7 @@ function fill(call: (buffer: Buffer) => number): Buffer | string {
  */
 export function setXattr(path: ByteString, name: ByteString, value: Uint8Array): void {
   if (libc().lsetxattr(cString(path), cString(name), value, value.length, 0) < 0)
-    throw xattrError(`lsetxattr ${toText(name)}`, lastErrno(), path);
+    throw xattrError(`setting the extended attribute ${toText(name)}`, lastErrno(), path);
 }
 
 function xattrError(call: string, errno: string, path: ByteString): OsupdError {
