@@ -42,6 +42,8 @@ export function createMount(type: string, options: readonly MountOption[]): numb
     throw mountError(what, errno, type, readLog(context));
   };
   try {
+    // The file system too, not just the mount: a read-only block device is not mounted otherwise.
+    configure(FSCONFIG.flag, 'ro', null, 0);
     for (const [key, value] of options) {
       if (value === undefined) configure(FSCONFIG.flag, key, null, 0);
       else if (typeof value === 'number') configure(FSCONFIG.descriptor, key, null, value);
