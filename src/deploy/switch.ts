@@ -1,0 +1,167 @@
+/**
+ * Which deployment of a stack shows, and changing it: switch, rollback, and showing it again after a start of the machine.
+ *
+ * The link `current` decides; the mount follows it. So a switch is safe in this order: check that the deployment is
+ * complete, mount it where nobody sees it and read from it, record it (links.ts), attach it beneath the old one. Power that
+ * fails before the record leaves the old deployment; after it, the start of the machine mounts the new one. A process that
+ * is killed between record and attachment leaves the old one mounted: the next switch or mount finishes it.
+ *
+ * The caller holds the device's lock ({@link DeviceRoot.lock}).
+ */
+import { mkdirSync } from 'node:fs';
+import { isSystemError, OsupdError, toOsupdError } from '../core/errors.ts';
+import type { Progress } from '../core/progress.ts';
+import { checkComplete } from './completeness.ts';
+import { type Configuration, type StackConfiguration, stackNamed } from './configuration.ts';
+import { readDeployment } from './deployment.ts';
+import type { Deployment } from './deployment-files.ts';
+import type { DeviceRoot } from './device.ts';
+import { makeCurrent, readLinks, recoverLinks } from './links.ts';
+import { attachedStack, switchLive } from './live.ts';
+import { mountStack } from './stack-mount.ts';
+
+export interface SwitchOptions {
+  /** Also a stack that is configured to switch when the machine starts. */
+  readonly live?: boolean;
+  /** Read every object first and compare its digest. */
+  readonly verify?: boolean;
+  /** Find out and check, but change nothing. */
+  readonly dryRun?: boolean;
+  readonly progress: Progress;
+  readonly signal?: AbortSignal;
+}
+
+/** A change of the deployment that shows at a stack's mountpoint. */
+export interface StackChange {
+  readonly stack: string;
+  readonly mountpoint: string;
+  /** ID of the deployment that showed before; undefined for none. */
+  readonly from: string | undefined;
+  readonly to: Deployment;
+}
+
+/**
+ * Puts the next deployment of a stack in use; or the current one, where it is not the one that shows.
+ * @returns undefined when there is nothing to do.
+ * @throws OsupdError `unsupported` for a stack that switches at the start of the machine, for a kernel that cannot and without
+ *   root; `damaged-store`; what mounting throws. Nothing has changed then.
+ */
+export function switchStack(
+  device: DeviceRoot,
+  configuration: Configuration,
+  name: string,
+  options: SwitchOptions,
+): Promise<StackChange | undefined> {
+  const links = options.dryRun ? readLinks(device, name) : recoverLinks(device, name);
+  return moveTo(device, configuration, name, links.next ?? links.current, options);
+}
+
+/**
+ * Goes back to the deployment that was current before; a second rollback returns.
+ * @param to ID of another deployment of the stack to go to.
+ * @throws OsupdError `not-found` when there is none; else as {@link switchStack}.
+ */
+export function rollbackStack(
+  device: DeviceRoot,
+  configuration: Configuration,
+  name: string,
+  to: string | undefined,
+  options: SwitchOptions,
+): Promise<StackChange | undefined> {
+  const links = options.dryRun ? readLinks(device, name) : recoverLinks(device, name);
+  const target = to ?? links.rollback;
+  if (target === undefined) {
+    throw new OsupdError('not-found', 'there is no deployment to go back to', {
+      where: name,
+      remedy: 'osupd status lists what there is; osupd rollback --to ID takes any of it',
+    });
+  }
+  return moveTo(device, configuration, name, target, options);
+}
+
+/**
+ * Shows the current deployment of a stack, as a start of the machine needs it. Does nothing where it shows already.
+ * @throws OsupdError as {@link switchStack}.
+ */
+export function mountCurrent(
+  device: DeviceRoot,
+  configuration: Configuration,
+  name: string,
+  options: SwitchOptions,
+): Promise<StackChange | undefined> {
+  const links = options.dryRun ? readLinks(device, name) : recoverLinks(device, name);
+  return moveTo(device, configuration, name, links.current, options);
+}
+
+/** ID of the deployment of a stack that shows at its mountpoint; undefined where none does. @throws OsupdError `busy` where another mount covers it. */
+export function shownDeployment(name: string, { mountpoint }: StackConfiguration): string | undefined {
+  try {
+    const identity = attachedStack(mountpoint)?.identity;
+    return identity?.stack === name ? identity.deployment : undefined;
+  } catch (error) {
+    if (error instanceof OsupdError && error.code === 'not-found') return undefined;
+    throw error;
+  }
+}
+
+async function moveTo(
+  device: DeviceRoot,
+  configuration: Configuration,
+  name: string,
+  id: string | undefined,
+  options: SwitchOptions,
+): Promise<StackChange | undefined> {
+  const stack = stackNamed(configuration, name);
+  if (id === undefined) return undefined;
+  const from = shownDeployment(name, stack);
+  const { current } = readLinks(device, name);
+  if (from === id && current === id) return undefined;
+  if (!options.live) refuseBootStack(name, stack);
+  const to = readDeployment(device, name, id);
+  await checkComplete(device.pool, to.images, options);
+  if (!options.dryRun) await show(device, configuration, stack, to, from);
+  return { stack: name, mountpoint: stack.mountpoint, from, to };
+}
+
+async function show(
+  device: DeviceRoot,
+  { verity }: Configuration,
+  { mountpoint }: StackConfiguration,
+  { stack, id, images }: Deployment,
+  shown: string | undefined,
+): Promise<void> {
+  if (shown === id) return makeCurrent(device, stack, id, () => {});
+  using mounted = mountStack({
+    images: images.map(({ digest }) => device.pool.imagePath(digest)),
+    pool: device.pool.objectsDirectory,
+    verity,
+    identity: { stack, deployment: id },
+  });
+  await makeCurrent(device, stack, id, () => {
+    makeMountpoint(mountpoint);
+    switchLive(mountpoint, mounted);
+  });
+}
+
+function makeMountpoint(path: string): void {
+  try {
+    mkdirSync(path, { recursive: true });
+  } catch (error) {
+    if (isSystemError(error, 'EEXIST')) {
+      throw new OsupdError('usage', 'the mountpoint is not a directory', { where: path, cause: error });
+    }
+    throw toOsupdError(error, path);
+  }
+}
+
+function refuseBootStack(name: string, { mountpoint, switch: mode }: StackConfiguration): void {
+  if (mode === 'live' && mountpoint !== '/') return;
+  throw new OsupdError('unsupported', `stack ${name} switches when the machine starts, which needs boot entries`, {
+    where: mountpoint,
+    remedy:
+      mountpoint === '/'
+        ? 'give the stack another mountpoint and switch = "live"'
+        : 'switch it under its readers with --live, or set switch = "live"',
+    facts: { feature: 'boot switch' },
+  });
+}
