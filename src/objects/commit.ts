@@ -7,43 +7,45 @@ import { dirname } from 'node:path';
 import type { Digest } from '../core/digest.ts';
 import { isSystemError, toOsupdError } from '../core/errors.ts';
 import { inJobs, type ObjectWorkers } from './object-workers.ts';
-import { makeDirectory } from './pool.ts';
+import { makeDirectory, type Pool } from './pool.ts';
 
 /** What has just been done; a power cut between any two leaves a good pool (docs/pool.md). */
 export type CommitStep = 'staged' | 'contents-synced' | 'sealed' | 'renamed' | 'committed';
 
 const SEAL_JOB_FILES = 64;
 
+/** A complete object that has no name in the pool yet. */
+export interface StagedObject {
+  readonly path: string;
+  readonly size: number;
+}
+
 export interface Commit {
-  readonly digests: readonly Digest[];
-  readonly stagedPath: (digest: Digest) => string;
-  readonly objectPath: (digest: Digest) => string;
-  /** A directory of the pool's file system. */
-  readonly directory: string;
+  readonly pool: Pool;
+  readonly objects: ReadonlyMap<Digest, StagedObject>;
   readonly workers: ObjectWorkers;
   readonly onStep: (step: CommitStep) => void;
 }
 
 /** @returns false when the file system has no fs-verity: the next commit need not try. */
 export async function commitObjects(commit: Commit, seal: boolean): Promise<boolean> {
-  const { digests, workers, onStep } = commit;
+  const { pool, objects, workers, onStep } = commit;
   onStep('staged');
-  await workers.sync(commit.directory);
+  await workers.sync(pool.directory);
   onStep('contents-synced');
   const sealed = seal && (await sealObjects(commit));
   onStep('sealed');
-  for (const digest of digests) renameIntoPlace(commit.stagedPath(digest), commit.objectPath(digest));
+  for (const [digest, { path }] of objects) renameIntoPlace(path, pool.objectPath(digest));
   onStep('renamed');
-  await workers.sync(commit.directory);
+  await workers.sync(pool.directory);
   onStep('committed');
   return sealed;
 }
 
-async function sealObjects({ digests, stagedPath, workers }: Commit): Promise<boolean> {
-  const first = digests[0];
-  if (first === undefined || !(await workers.seal([stagedPath(first)]))) return false;
-  const jobs = [...inJobs(digests.slice(1).map(stagedPath), SEAL_JOB_FILES)];
-  await Promise.all(jobs.map((paths) => workers.seal(paths)));
+async function sealObjects({ objects, workers }: Commit): Promise<boolean> {
+  const [first, ...rest] = [...objects.values()].map(({ path }) => path);
+  if (first === undefined || !(await workers.seal([first]))) return false;
+  await Promise.all([...inJobs(rest, SEAL_JOB_FILES)].map((paths) => workers.seal(paths)));
   return true;
 }
 

@@ -4,13 +4,16 @@
  */
 import type { ByteString } from '../core/bytes.ts';
 import type { ObjectWorkers } from './object-workers.ts';
-import type { FileIdentity, FileToStore, StoredFile } from './store-files.ts';
+import type { StagingArea } from './staging.ts';
+import type { FileIdentity, StoredFile } from './store-files.ts';
 
 /** A group ends at the first of these. */
 const GROUP_FILES = 64;
 const GROUP_BYTES = 8 << 20;
 
-interface Waiting extends FileToStore {
+interface Waiting {
+  readonly path: ByteString;
+  readonly expected: FileIdentity;
   readonly resolve: (stored: StoredFile) => void;
   readonly reject: (error: unknown) => void;
 }
@@ -18,23 +21,27 @@ interface Waiting extends FileToStore {
 export class FileQueue {
   readonly #workers: ObjectWorkers;
   readonly #objectsDirectory: string;
+  readonly #area: StagingArea;
+  /** Directories for the groups that may run now: threads that make files in one directory would wait for each other. */
+  readonly #idle: string[];
   readonly #waiting: Waiting[] = [];
   #taken = 0;
-  #running = 0;
   #scheduled = false;
 
-  constructor(workers: ObjectWorkers, objectsDirectory: string) {
+  constructor(workers: ObjectWorkers, objectsDirectory: string, area: StagingArea) {
     this.#workers = workers;
     this.#objectsDirectory = objectsDirectory;
+    this.#area = area;
+    this.#idle = Array.from({ length: workers.size }, (_, at) => `files-${at}`);
   }
 
   /**
-   * Stores one file at `temporary`, unless the pool has it. Calls that are made without waiting for each other are
+   * Stores one file in the staging area, unless the pool has it. Calls that are made without waiting for each other are
    * grouped; when one file of a group fails, the others of the group fail with its error.
    */
-  add(path: ByteString, expected: FileIdentity, temporary: string): Promise<StoredFile> {
+  add(path: ByteString, expected: FileIdentity): Promise<StoredFile> {
     return new Promise((resolve, reject) => {
-      this.#waiting.push({ path, expected, temporary, resolve, reject });
+      this.#waiting.push({ path, expected, resolve, reject });
       if (this.#scheduled) return;
       this.#scheduled = true;
       // Once everything that is ready now has called.
@@ -46,25 +53,23 @@ export class FileQueue {
   }
 
   #dispatch(): void {
-    while (this.#running < this.#workers.size && this.#taken < this.#waiting.length) {
-      const group = this.#nextGroup();
-      this.#running++;
-      const files = group.map(({ path, expected, temporary }) => ({ path, expected, temporary }));
-      this.#workers
-        .store({ objectsDirectory: this.#objectsDirectory, files })
-        .then(
-          (stored) => {
-            for (const [at, file] of group.entries()) file.resolve(stored[at] as StoredFile);
-          },
-          (error: unknown) => {
-            for (const file of group) file.reject(error);
-          },
-        )
-        .finally(() => {
-          this.#running--;
-          this.#dispatch();
-        });
+    while (this.#taken < this.#waiting.length) {
+      const writer = this.#idle.pop();
+      if (writer === undefined) return;
+      void this.#store(this.#nextGroup(), writer);
     }
+  }
+
+  async #store(group: Waiting[], writer: string): Promise<void> {
+    try {
+      const files = group.map(({ path, expected }) => ({ path, expected, temporary: this.#area.newPath(writer) }));
+      const stored = await this.#workers.store({ objectsDirectory: this.#objectsDirectory, files });
+      for (const [at, file] of group.entries()) file.resolve(stored[at] as StoredFile);
+    } catch (error) {
+      for (const file of group) file.reject(error);
+    }
+    this.#idle.push(writer);
+    this.#dispatch();
   }
 
   #nextGroup(): Waiting[] {

@@ -2,12 +2,11 @@
  * Writing objects into a pool, many at a time and durably (I2). An object is first a file in the batch's staging area,
  * named by its digest when it is complete; a flush commits all that are staged. A batch that dies is picked up by the next.
  */
-import { renameSync, rmSync } from 'node:fs';
-import { join } from 'node:path';
+import { rmSync } from 'node:fs';
 import type { ByteString } from '../core/bytes.ts';
 import type { Digest } from '../core/digest.ts';
-import { OsupdError, toOsupdError } from '../core/errors.ts';
-import { type CommitStep, commitObjects } from './commit.ts';
+import { OsupdError } from '../core/errors.ts';
+import { type CommitStep, commitObjects, type StagedObject } from './commit.ts';
 import { FileQueue } from './file-queue.ts';
 import { ObjectWorkers } from './object-workers.ts';
 import { type OpenObject, openObjectAt, type Pool } from './pool.ts';
@@ -49,21 +48,20 @@ export class ObjectBatch implements AsyncDisposable {
   readonly #area: StagingArea;
   readonly #workers: ObjectWorkers;
   readonly #queue: FileQueue;
-  /** Sizes of staged objects: those that the next flush takes, and those that a flush has taken. */
-  #staged = new Map<Digest, number>();
+  /** Objects that the next flush takes, and those that a flush has taken. */
+  #staged = new Map<Digest, StagedObject>();
   #stagedBytes = 0;
-  readonly #committing = new Map<Digest, number>();
+  readonly #committing = new Map<Digest, StagedObject>();
   /** The last flush; each waits for the one before. */
   #flushed: Promise<void> = Promise.resolve();
   #seal = true;
-  #names = 0;
   #closed = false;
 
   private constructor(pool: Pool, area: StagingArea, workers: ObjectWorkers, options: BatchOptions) {
     this.pool = pool;
     this.#area = area;
     this.#workers = workers;
-    this.#queue = new FileQueue(workers, pool.objectsDirectory);
+    this.#queue = new FileQueue(workers, pool.objectsDirectory, area);
     this.#options = {
       workers: workers.size,
       flushObjects: options.flushObjects ?? FLUSH_OBJECTS,
@@ -81,10 +79,10 @@ export class ObjectBatch implements AsyncDisposable {
     const workers = new ObjectWorkers(options.workers);
     const batch = new ObjectBatch(pool, area, workers, options);
     try {
-      for (const [digest, size] of await recoverStaged(pool, area, workers)) {
-        batch.#staged.set(digest, size);
+      for (const [digest, object] of await recoverStaged(pool, area, workers)) {
+        batch.#staged.set(digest, object);
         batch.recovered.count++;
-        batch.recovered.bytes += size;
+        batch.recovered.bytes += object.size;
       }
       await batch.flush();
       return batch;
@@ -96,8 +94,8 @@ export class ObjectBatch implements AsyncDisposable {
 
   /** True when the object is in the pool or staged here; with `size` (bytes) only when it has that length. */
   has(digest: Digest, size?: number): boolean {
-    const staged = this.#staged.get(digest) ?? this.#committing.get(digest);
-    if (staged !== undefined) return size === undefined || staged === size;
+    const staged = this.#stagedObject(digest);
+    if (staged !== undefined) return size === undefined || staged.size === size;
     return this.pool.hasObject(digest, size);
   }
 
@@ -106,10 +104,10 @@ export class ObjectBatch implements AsyncDisposable {
    * @param size bytes that must come, where they are known. @throws OsupdError `verification-failed` when others come.
    */
   async add(content: AsyncIterable<Uint8Array>, size?: number): Promise<Digest> {
-    const known = (digest: Digest, length: number) => this.has(digest, length);
+    const isKnown = (digest: Digest, length: number) => this.has(digest, length);
     const expected = size === undefined ? {} : { size };
-    const written = await writeContent(content, this.#temporaryPath(), expected, known);
-    await this.#stage(written.digest, written.size, written.path, known(written.digest, written.size));
+    const written = await writeContent(content, this.#area.newPath('streams'), expected, isKnown);
+    await this.#stage(written.digest, written, isKnown(written.digest, written.size));
     return written.digest;
   }
 
@@ -119,9 +117,8 @@ export class ObjectBatch implements AsyncDisposable {
    * @throws OsupdError `verification-failed`.
    */
   async addExpected(digest: Digest, size: number, content: AsyncIterable<Uint8Array>): Promise<void> {
-    const written = await writeContent(content, this.#temporaryPath(), { digest, size }, () => false);
-    const staged = this.#staged.has(digest) || this.#committing.has(digest);
-    await this.#stage(digest, size, written.path, staged);
+    const written = await writeContent(content, this.#area.newPath('streams'), { digest, size }, () => false);
+    await this.#stage(digest, written, this.#stagedObject(digest) !== undefined);
   }
 
   /**
@@ -130,18 +127,18 @@ export class ObjectBatch implements AsyncDisposable {
    * @throws OsupdError `changed-while-read` when the file is not, or does not stay, as expected.
    */
   async addFile(path: ByteString, expected: FileIdentity): Promise<Digest> {
-    const temporary = this.#temporaryPath();
-    const { digest, stored } = await this.#queue.add(path, expected, temporary);
-    const known = this.has(digest, expected.size);
-    await this.#stage(digest, expected.size, stored ? temporary : undefined, known);
-    return digest;
+    const stored = await this.#queue.add(path, expected);
+    const { size } = expected;
+    await this.#stage(stored.digest, { path: stored.path, size }, this.has(stored.digest, size));
+    return stored.digest;
   }
 
   /** An object of the pool, or one that is staged here. @throws OsupdError `damaged-store` when it is neither. */
   async open(digest: Digest): Promise<OpenObject> {
-    if (this.#staged.has(digest) || this.#committing.has(digest)) {
+    const staged = this.#stagedObject(digest);
+    if (staged !== undefined) {
       try {
-        return await openObjectAt(this.#stagedPath(digest), digest);
+        return await openObjectAt(staged.path, digest);
       } catch (error) {
         // A flush has moved it meanwhile.
         if (!(error instanceof OsupdError) || error.code !== 'damaged-store') throw error;
@@ -155,7 +152,7 @@ export class ObjectBatch implements AsyncDisposable {
     const taken = this.#staged;
     this.#staged = new Map();
     this.#stagedBytes = 0;
-    for (const [digest, size] of taken) this.#committing.set(digest, size);
+    for (const [digest, object] of taken) this.#committing.set(digest, object);
     this.#flushed = this.#flushed.then(() => this.#commit(taken));
     // Whoever waits for it next gets the error; a flush that started by itself has no other caller.
     this.#flushed.catch(() => {});
@@ -190,29 +187,19 @@ export class ObjectBatch implements AsyncDisposable {
     this.#area.remove();
   }
 
-  #temporaryPath(): string {
-    return join(this.#area.directory, `incoming-${this.#names++}`);
+  #stagedObject(digest: Digest): StagedObject | undefined {
+    return this.#staged.get(digest) ?? this.#committing.get(digest);
   }
 
-  #stagedPath(digest: Digest): string {
-    return join(this.#area.directory, digest);
-  }
-
-  /** Gives a complete file the name of its object; it goes when it is `known`. Alone decides who is staged, in one step. */
-  async #stage(digest: Digest, size: number, path: string | undefined, known: boolean): Promise<void> {
-    if (path !== undefined) {
-      try {
-        if (known) rmSync(path);
-        else renameSync(path, this.#stagedPath(digest));
-      } catch (error) {
-        throw toOsupdError(error, path);
-      }
-      if (!known) {
-        this.#staged.set(digest, size);
-        this.#stagedBytes += size;
-        this.added.count++;
-        this.added.bytes += size;
-      }
+  /** Takes a complete file, or removes it when its object is `known`. Who is staged is decided here alone, in one step. */
+  async #stage(digest: Digest, file: { path: string | undefined; size: number }, known: boolean): Promise<void> {
+    const { path, size } = file;
+    if (path !== undefined && known) rmSync(path);
+    if (path !== undefined && !known) {
+      this.#staged.set(digest, { path, size });
+      this.#stagedBytes += size;
+      this.added.count++;
+      this.added.bytes += size;
     }
     while (this.#isFull()) {
       // The disk is slower than whoever adds: wait for it. Otherwise writing goes on beside reading.
@@ -225,19 +212,10 @@ export class ObjectBatch implements AsyncDisposable {
     return this.#staged.size >= this.#options.flushObjects || this.#stagedBytes >= this.#options.flushBytes;
   }
 
-  async #commit(taken: ReadonlyMap<Digest, number>): Promise<void> {
-    if (taken.size === 0) return;
-    this.#seal = await commitObjects(
-      {
-        digests: [...taken.keys()],
-        stagedPath: (digest) => this.#stagedPath(digest),
-        objectPath: (digest) => this.pool.objectPath(digest),
-        directory: this.pool.directory,
-        workers: this.#workers,
-        onStep: this.#options.onStep,
-      },
-      this.#seal,
-    );
-    for (const digest of taken.keys()) this.#committing.delete(digest);
+  async #commit(objects: ReadonlyMap<Digest, StagedObject>): Promise<void> {
+    if (objects.size === 0) return;
+    const { onStep } = this.#options;
+    this.#seal = await commitObjects({ pool: this.pool, objects, workers: this.#workers, onStep }, this.#seal);
+    for (const digest of objects.keys()) this.#committing.delete(digest);
   }
 }

@@ -9,7 +9,6 @@
 import {
   closeSync,
   existsSync,
-  fchmodSync,
   fsyncSync,
   mkdirSync,
   openSync,
@@ -26,10 +25,8 @@ import { MAX_IMAGE_BYTES } from '../core/limits.ts';
 import { syncDirectory } from '../sys/durable.ts';
 import { enableVerity } from '../sys/verity.ts';
 import { fsverityDigest } from './fsverity.ts';
+import { createStaged } from './staged-file.ts';
 import { openStagingArea } from './staging.ts';
-
-/** Mode of objects and images, as mkcomposefs gives them. */
-export const OBJECT_MODE = 0o644;
 
 /** An object that is open for reading. */
 export interface OpenObject extends AsyncDisposable {
@@ -156,7 +153,7 @@ export class Pool {
     if (this.hasImage(digest) && bytesEqual(await readFile(this.imagePath(digest)), bytes)) return;
     const area = openStagingArea(this.stagingDirectory);
     try {
-      const temporary = join(area.directory, 'image');
+      const temporary = area.newPath('image');
       writeSealedFile(temporary, bytes);
       renameSync(temporary, this.imagePath(digest));
       syncDirectory(this.imagesDirectory);
@@ -219,10 +216,8 @@ export function makeDirectory(path: string): boolean {
 }
 
 function writeSealedFile(path: string, bytes: Uint8Array): void {
-  const fd = openSync(path, 'wx', OBJECT_MODE);
+  const fd = createStaged(path);
   try {
-    // The mode given to open() is cut by the umask.
-    fchmodSync(fd, OBJECT_MODE);
     writeFileSync(fd, bytes);
     fsyncSync(fd);
   } finally {

@@ -5,7 +5,7 @@
  * that died. Beside that, every writer shares the lock `staging/lock` of the whole pool, and what removes objects takes it
  * alone: an object that a writer found in the pool stays there until the writer is done.
  */
-import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { isSystemError, OsupdError, toOsupdError } from '../core/errors.ts';
 import { acquireLock, type Lock } from '../sys/lock.ts';
@@ -13,25 +13,40 @@ import { acquireLock, type Lock } from '../sys/lock.ts';
 const LOCK = 'lock';
 const PREFIX = 'batch-';
 
-/** An area that this process owns. */
+/** An area that this process owns. Its files are in directories by who writes them. */
 export class StagingArea {
   readonly directory: string;
   readonly #locks: Lock[];
+  readonly #writers = new Set<string>();
+  #names = 0;
 
   constructor(directory: string, locks: Lock[]) {
     this.directory = directory;
     this.#locks = locks;
   }
 
-  /** Names in the area, without the lock file. */
-  list(): string[] {
-    return readdirSync(this.directory).filter((name) => name !== LOCK);
+  /** A path in the directory of `writer` that was not used before. */
+  newPath(writer: string): string {
+    const directory = join(this.directory, writer);
+    if (!this.#writers.has(writer)) mkdirSync(directory);
+    this.#writers.add(writer);
+    return join(directory, `${this.#names++}`);
+  }
+
+  /** Paths of all files in the area. */
+  files(): string[] {
+    return this.#directories().flatMap((directory) => readdirSync(directory).map((name) => join(directory, name)));
+  }
+
+  #directories(): string[] {
+    const entries = readdirSync(this.directory, { withFileTypes: true });
+    return entries.filter((entry) => entry.isDirectory()).map((entry) => join(this.directory, entry.name));
   }
 
   /** Removes the area with what is in it and gives the locks back. */
   remove(): void {
     // The lock goes last: while it is there and held, nobody else takes the area for abandoned.
-    for (const name of this.list()) rmSync(join(this.directory, name), { recursive: true, force: true });
+    for (const directory of this.#directories()) rmSync(directory, { recursive: true, force: true });
     rmSync(this.directory, { recursive: true, force: true });
     for (const lock of this.#locks.splice(0)) lock.release();
   }

@@ -4,17 +4,7 @@
  * What is hashed is what the pool gets: the bytes in memory that are then written, or the shared blocks read back, never
  * the source a second time.
  */
-import {
-  closeSync,
-  constants,
-  fchmodSync,
-  fstatSync,
-  ftruncateSync,
-  openSync,
-  readSync,
-  statSync,
-  unlinkSync,
-} from 'node:fs';
+import { closeSync, constants, fstatSync, ftruncateSync, openSync, readSync, renameSync, statSync } from 'node:fs';
 import { type ByteString, toBytes, toText } from '../core/bytes.ts';
 import { type Digest, objectName } from '../core/digest.ts';
 import { isSystemError, OsupdError, toOsupdError } from '../core/errors.ts';
@@ -22,6 +12,7 @@ import { reflink } from '../sys/files.ts';
 import { FsverityHasher, fsverityDigest } from './fsverity.ts';
 import { hashDescriptor, READ_BYTES } from './hash-files.ts';
 import { writeFully, writeSparse } from './sparse.ts';
+import { stagedName, withStagedFile } from './staged-file.ts';
 
 /** What the reader of a tree saw of a file; it must still be so when the content has been read. */
 export interface FileIdentity {
@@ -33,7 +24,7 @@ export interface FileIdentity {
 export interface FileToStore {
   readonly path: ByteString;
   readonly expected: FileIdentity;
-  /** Where the content goes when the pool does not have it. */
+  /** Where content goes that the pool does not have (staged-file.ts). */
   readonly temporary: string;
 }
 
@@ -44,9 +35,12 @@ export interface StoreJob {
 
 export interface StoredFile {
   readonly digest: Digest;
-  /** False when the pool has the object already: then there is no file at `temporary`. */
-  readonly stored: boolean;
+  /** The staged object; undefined when the pool had it already. */
+  readonly path: string | undefined;
 }
+
+/** Tells whether the pool has an object of the file's size under a digest. */
+type IsKnown = (digest: Digest) => boolean;
 
 /** Files up to this size are read whole before anything is written: what the pool has costs no write. */
 const WHOLE_BYTES = 8 << 20;
@@ -65,14 +59,14 @@ export function storeFiles(job: StoreJob): StoredFile[] {
 function storeFile(file: FileToStore, objectsDirectory: string): StoredFile {
   const source = openSource(file.path);
   try {
-    const known = (digest: Digest) =>
+    const isKnown: IsKnown = (digest) =>
       statSync(`${objectsDirectory}/${objectName(digest)}`, { throwIfNoEntry: false })?.size === file.expected.size;
     const device = checkUnchanged(source, file);
     if (file.expected.size >= REFLINK_BYTES && canShare.get(device) !== false) {
-      const shared = storeShared(source, file, device, known);
+      const shared = storeShared(source, file, device, isKnown);
       if (shared !== undefined) return shared;
     }
-    return file.expected.size <= WHOLE_BYTES ? storeWhole(source, file, known) : storeCopied(source, file, known);
+    return file.expected.size <= WHOLE_BYTES ? storeWhole(source, file, isKnown) : storeCopied(source, file, isKnown);
   } catch (error) {
     throw isSystemError(error) ? toOsupdError(error, toText(file.path)) : error;
   } finally {
@@ -81,25 +75,17 @@ function storeFile(file: FileToStore, objectsDirectory: string): StoredFile {
 }
 
 /** Lets the target share the source's blocks; undefined where the file systems cannot. */
-function storeShared(
-  source: number,
-  file: FileToStore,
-  device: bigint,
-  known: (digest: Digest) => boolean,
-): StoredFile | undefined {
-  return withTarget(file, (target) => {
+function storeShared(source: number, file: FileToStore, device: bigint, isKnown: IsKnown): StoredFile | undefined {
+  const fill = (target: number) => {
     const shares = reflink(source, target);
     canShare.set(device, shares);
-    if (!shares) return { keep: false, result: undefined };
-    const { digest } = hashDescriptor(target);
-    checkUnchanged(source, file);
-    const stored = !known(digest);
-    return { keep: stored, result: { digest, stored } };
-  });
+    return shares ? hashDescriptor(target).digest : undefined;
+  };
+  return storeUnderDigest(source, file, isKnown, fill);
 }
 
 /** Reads into memory, and writes that. */
-function storeWhole(source: number, file: FileToStore, known: (digest: Digest) => boolean): StoredFile {
+function storeWhole(source: number, file: FileToStore, isKnown: IsKnown): StoredFile {
   const { size } = file.expected;
   let length = 0;
   // One byte more is asked for than there should be, to notice growth.
@@ -109,16 +95,17 @@ function storeWhole(source: number, file: FileToStore, known: (digest: Digest) =
   const content = buffer.subarray(0, size);
   const digest = fsverityDigest(content);
   checkUnchanged(source, file);
-  if (known(digest)) return { digest, stored: false };
-  return withTarget(file, (target) => {
+  if (isKnown(digest)) return { digest, path: undefined };
+  const path = stagedName(file.temporary, digest);
+  return withStagedFile(path, (target) => {
     writeFully(target, content, 0);
-    return { keep: true, result: { digest, stored: true } };
+    return { keep: true, result: { digest, path } };
   });
 }
 
 /** Copies in chunks and hashes what it writes. */
-function storeCopied(source: number, file: FileToStore, known: (digest: Digest) => boolean): StoredFile {
-  return withTarget(file, (target) => {
+function storeCopied(source: number, file: FileToStore, isKnown: IsKnown): StoredFile {
+  const fill = (target: number) => {
     const hasher = new FsverityHasher();
     for (;;) {
       const count = readSync(source, buffer, 0, READ_BYTES, hasher.size);
@@ -126,31 +113,31 @@ function storeCopied(source: number, file: FileToStore, known: (digest: Digest) 
       const chunk = buffer.subarray(0, count);
       writeSparse(target, chunk, hasher.size);
       hasher.update(chunk);
+      if (hasher.size > file.expected.size) break;
     }
-    ftruncateSync(target, hasher.size);
-    checkUnchanged(source, file);
     if (hasher.size !== file.expected.size) throw changed(file, `its size was ${file.expected.size} bytes`);
-    const digest = hasher.digest();
-    const stored = !known(digest);
-    return { keep: stored, result: { digest, stored } };
-  });
+    ftruncateSync(target, hasher.size);
+    return hasher.digest();
+  };
+  return storeUnderDigest(source, file, isKnown, fill) as StoredFile;
 }
 
-/** Gives a new file at `temporary` to `fill`; it stays only when that says so. */
-function withTarget<Result>(file: FileToStore, fill: (target: number) => { keep: boolean; result: Result }): Result {
-  const { temporary } = file;
-  const target = openSync(temporary, 'wx+', 0o644);
-  let keep = false;
-  try {
-    // The mode given to open() is cut by the umask.
-    fchmodSync(target, 0o644);
-    const filled = fill(target);
-    keep = filled.keep;
-    return filled.result;
-  } finally {
-    closeSync(target);
-    if (!keep) unlinkSync(temporary);
-  }
+/** Fills a file whose digest is known only afterwards; undefined when `fill` gives none. */
+function storeUnderDigest(
+  source: number,
+  file: FileToStore,
+  isKnown: IsKnown,
+  fill: (target: number) => Digest | undefined,
+): StoredFile | undefined {
+  const stored = withStagedFile<StoredFile | undefined>(file.temporary, (target) => {
+    const digest = fill(target);
+    checkUnchanged(source, file);
+    if (digest === undefined) return { keep: false, result: undefined };
+    const keep = !isKnown(digest);
+    return { keep, result: { digest, path: keep ? stagedName(file.temporary, digest) : undefined } };
+  });
+  if (stored?.path !== undefined) renameSync(file.temporary, stored.path);
+  return stored;
 }
 
 function openSource(path: ByteString): number {

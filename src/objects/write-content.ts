@@ -1,10 +1,10 @@
 /** Writes content that comes as a stream to a staged file, and checks it on the way. */
-import { closeSync, fchmodSync, ftruncateSync, openSync, rmSync } from 'node:fs';
+import { closeSync, ftruncateSync, renameSync, rmSync } from 'node:fs';
 import type { Digest } from '../core/digest.ts';
 import { OsupdError, toOsupdError } from '../core/errors.ts';
 import { FsverityHasher } from './fsverity.ts';
-import { OBJECT_MODE } from './pool.ts';
 import { writeSparse } from './sparse.ts';
+import { createStaged, stagedName } from './staged-file.ts';
 
 /** Content up to this size is held in memory until its digest is known: what the pool has costs no write. */
 const HELD_BYTES = 1 << 20;
@@ -18,12 +18,12 @@ export interface Expected {
 export interface WrittenContent {
   readonly digest: Digest;
   readonly size: number;
-  /** The file; undefined when the content was already known and nothing was written. */
+  /** The staged object; undefined when the content was already known and nothing was written. */
   readonly path: string | undefined;
 }
 
 /**
- * @param isKnown asked once the digest is there and nothing is written yet (small content only).
+ * @param path a new one of the staging area. @param isKnown asked once the digest is there and nothing is written yet (small content only).
  * @throws OsupdError `verification-failed` when size or digest are not as expected; then no file is left.
  */
 export async function writeContent(
@@ -37,7 +37,7 @@ export async function writeContent(
   let fd: number | undefined;
   let position = 0;
   const write = (chunks: readonly Uint8Array[]) => {
-    fd ??= create(path);
+    fd ??= createStaged(path);
     for (const chunk of chunks) {
       writeSparse(fd, chunk, position);
       position += chunk.length;
@@ -64,8 +64,10 @@ export async function writeContent(
     if (held !== undefined && isKnown(digest, size)) return { digest, size, path: undefined };
     write(held ?? []);
     if (fd !== undefined) ftruncateSync(fd, size);
+    const staged = stagedName(path, digest);
+    renameSync(path, staged);
     complete = true;
-    return { digest, size, path };
+    return { digest, size, path: staged };
   } catch (error) {
     throw toOsupdError(error, path);
   } finally {
@@ -74,13 +76,6 @@ export async function writeContent(
       if (!complete) rmSync(path);
     }
   }
-}
-
-function create(path: string): number {
-  const fd = openSync(path, 'wx', OBJECT_MODE);
-  // The mode given to open() is cut by the umask.
-  fchmodSync(fd, OBJECT_MODE);
-  return fd;
 }
 
 function wrongSize(expected: Expected, found: string): OsupdError {
