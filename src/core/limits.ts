@@ -24,6 +24,19 @@ export const MAX_XATTR_NAME_BYTES = 255;
 /** Length of one xattr value (XATTR_SIZE_MAX of Linux is 65536; EROFS stores it in 16 bits). */
 export const MAX_XATTR_VALUE_BYTES = 65535;
 
+/**
+ * Names and xattr values of one inode of an image, together. What composefs takes (MAX_XATTR_TOTAL_BYTES) grows by its escapes and marks,
+ * but stays below this.
+ */
+export const MAX_STORED_XATTR_BYTES = 65535;
+
+/**
+ * What the paths, xattrs and inline contents of an image's entries may come to when each is written out (as a dump does): a base, and so
+ * many times the image's own size. Images share xattrs and hard links share inodes, so a small hostile image could stand for terabytes.
+ */
+export const MAX_EXPANSION_BASE_BYTES = 16 << 20;
+export const MAX_EXPANSION_FACTOR = 64;
+
 /** Path of an object as an image names it (composefs' PAYLOAD): PATH_MAX less the final NUL. */
 export const MAX_PAYLOAD_BYTES = 4095;
 
@@ -80,3 +93,12 @@ export const MAX_TAR_HOLE_BYTES = 2 ** 36;
 
 /** Memory of the zstd decoder: its window, as the zstd program allows it without --long. */
 export const MAX_ZSTD_WINDOW_LOG = 27;
+
+/** A TUF root that is read: hundreds of keys. Unsigned bytes of this many are parsed before a signature is checked. */
+export const MAX_ROOT_METADATA_BYTES = 256 << 10;
+
+/** A TUF timestamp: it names one file and its hashes. */
+export const MAX_TIMESTAMP_BYTES = 16 << 10;
+
+/** A TUF snapshot: a hundred bytes for each role. */
+export const MAX_SNAPSHOT_BYTES = 1 << 20;
