@@ -40,11 +40,19 @@ export const SUPERBLOCK = {
     blocks: 36,
     metaBlock: 40,
     xattrBlock: 44,
+    featureIncompat: 80,
   },
 } as const;
 
 /** Where inodes start: directly behind the superblock. */
 export const INODES_START = SUPERBLOCK.at + SUPERBLOCK.bytes;
+
+/** One field: its name, where it is in its structure, and how many bytes it has. */
+export interface FieldPlace {
+  readonly name: string;
+  readonly at: number;
+  readonly bytes: number;
+}
 
 /** Inode forms: compact has 16-bit owners and link count, a 32-bit size and the image's smallest mtime. */
 export const COMPACT_BYTES = 32;

@@ -1,6 +1,6 @@
 /** Where everything of an image is placed. */
 import { directorySpace } from '../tree/stored-names.ts';
-import { compareTimes, type Time } from '../tree/tree.ts';
+import { compareTimes, type Time, type TreeNode } from '../tree/tree.ts';
 import {
   BLOCK_BYTES,
   COMPACT_BYTES,
@@ -49,10 +49,7 @@ export function layOut(image: PreparedImage): Layout {
     const isCompact = fitsCompact(inode, space.blocks * BLOCK_BYTES + space.tail, buildTime);
     const xattrs = xattrAreaBytes(inode.xattrs);
     const before = (isCompact ? COMPACT_BYTES : EXTENDED_BYTES) + xattrs;
-    const placed =
-      inode.type === 'symlink'
-        ? placeSymlink(roundUp(position, SLOT_BYTES), before, space.tail)
-        : placeOther(roundUp(position, SLOT_BYTES), before, space.tail);
+    const placed = placeInode(inode.type, position, before, space.tail);
     compact[index] = isCompact ? 1 : 0;
     xattrBytes[index] = xattrs;
     positions[index] = placed.position;
@@ -117,10 +114,25 @@ function sizeForForm({ node, type }: PreparedInode, directoryBytes: number): num
   }
 }
 
-interface Placed {
+/** Where an inode is put and how its tail is kept. */
+export interface Placed {
+  /** First byte of the inode. */
   readonly position: number;
+  /** Bytes kept beside the inode: all of the tail or nothing. */
   readonly tail: number;
-  readonly extraBlocks: number;
+  /** 1 where the tail takes a block of its own instead. */
+  readonly extraBlocks: 0 | 1;
+}
+
+/**
+ * The place of an inode.
+ * @param end where the inode before it ends.
+ * @param before bytes of the inode's fields and xattrs.
+ * @param tail bytes that should be kept beside it.
+ */
+export function placeInode(type: TreeNode['type'], end: number, before: number, tail: number): Placed {
+  const position = roundUp(end, SLOT_BYTES);
+  return type === 'symlink' ? placeSymlink(position, before, tail) : placeOther(position, before, tail);
 }
 
 /** A symlink's inode, xattrs and target are in one block; a target for which that is impossible gets a block of its own. */

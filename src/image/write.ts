@@ -17,7 +17,6 @@ import {
   LAYOUT,
   MAX_CHUNKS,
   NULL_BLOCK,
-  roundUp,
   SLOT_BYTES,
   SUPERBLOCK,
   XATTR_ENTRY_BYTES,

@@ -1,14 +1,7 @@
 /** The xattrs of all inodes of an image, each (name, value) once: what two inodes have is stored once in a shared table. */
 import { type ByteString, compareBytes, fromBytes } from '../core/bytes.ts';
-import {
-  FILTER_SEED,
-  MAX_SHARED_XATTRS,
-  roundUp,
-  XATTR_ENTRY_BYTES,
-  XATTR_HEADER_BYTES,
-  XATTR_PREFIXES,
-} from './format.ts';
-import { xxh32 } from './xxh32.ts';
+import { MAX_SHARED_XATTRS, roundUp, XATTR_ENTRY_BYTES, XATTR_HEADER_BYTES } from './format.ts';
+import { filterBit, splitName } from './xattr-name.ts';
 
 export interface StoredXattr {
   readonly name: ByteString;
@@ -64,10 +57,8 @@ export class XattrPool {
   #name(name: ByteString): StoredName {
     let stored = this.#names.get(name);
     if (stored === undefined) {
-      const known = XATTR_PREFIXES.find(({ prefix }) => name.startsWith(prefix));
-      const index = known?.index ?? 0;
-      const suffix = name.slice(known?.prefix.length ?? 0);
-      stored = { name, index, suffix, filterBit: xxh32(suffix, FILTER_SEED + index) & 31 };
+      const { index, suffix } = splitName(name);
+      stored = { name, index, suffix, filterBit: filterBit(index, suffix) };
       this.#names.set(name, stored);
     }
     return stored;
