@@ -125,7 +125,7 @@ function isTable(value: Value): value is TomlTableWithoutBigInt {
 export function isRepositoryAddress(text: string): boolean {
   if (text.startsWith('/')) return !/\0/.test(text);
   const url = URL.parse(text);
-  if (url === null || url.search !== '' || url.hash !== '') return false;
+  if (url === null || url.hash !== '') return false;
   return url.protocol === 'file:' ? url.host === '' : ['http:', 'https:'].includes(url.protocol) && url.hostname !== '';
 }
 

@@ -4,7 +4,7 @@
  * `osupd pull` ends with {@link deployImages}: the images are complete in the pool (I1) by then, so a deployment never names
  * an image that is not there. The caller holds the device's lock ({@link DeviceRoot.lock}) over the pull and this.
  */
-import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { isSystemError, OsupdError, toOsupdError } from '../core/errors.ts';
 import { MAX_STACK_IMAGES } from '../core/limits.ts';
@@ -88,19 +88,22 @@ export function listDeploymentIds(device: DeviceRoot, stack: string): string[] {
 /** @throws OsupdError `not-found`, `damaged-store` */
 export function readDeployment(device: DeviceRoot, stack: string, id: string): Deployment {
   const directory = device.deploymentDirectory(stack, id);
+  const damaged = (what: string): OsupdError =>
+    new OsupdError('damaged-store', what, {
+      where: directory,
+      remedy: 'remove it with osupd undeploy, then run osupd pull',
+    });
   const read = (name: string): Buffer => {
     try {
       return readFileSync(join(directory, name));
     } catch (error) {
+      if (isSystemError(error, 'ENOENT') && existsSync(directory)) throw damaged(`deployment without file "${name}"`);
       throw toOsupdError(error, join(directory, name));
     }
   };
   const deployment = parseDeployment(read('deployment.json'), read('stack').toString('latin1'), directory);
   if (deployment.id === id && deployment.stack === stack) return deployment;
-  throw new OsupdError('damaged-store', `this directory holds deployment ${deployment.stack}/${deployment.id}`, {
-    where: directory,
-    remedy: 'remove it with osupd undeploy, then run osupd pull',
-  });
+  throw damaged(`this directory holds deployment ${deployment.stack}/${deployment.id}`);
 }
 
 /**

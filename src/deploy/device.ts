@@ -83,11 +83,6 @@ export class DeviceRoot {
     return join(this.directory, 'pins', stack);
   }
 
-  /** Where a stack shows when its configuration does not say otherwise. */
-  mountpoint(stack: string): string {
-    return join(this.directory, 'mnt', stack);
-  }
-
   /** Stacks that have or had deployments, sorted. */
   stacks(): string[] {
     return readdirSync(join(this.directory, 'deployments')).filter(isStackName).sort();

@@ -107,7 +107,7 @@ describe('refusing a configuration', () => {
     ['a URL of another scheme', 'url = "ftp://updates.example/"', 'url'],
     ['a URL without host', 'url = "https://"', 'url'],
     ['a file URL with a host', 'url = "file://host/srv"', 'url'],
-    ['a URL with a query', 'url = "https://a.example/?x=1"', 'url'],
+    ['a URL with a fragment', 'url = "https://a.example/#x"', 'url'],
     ['an empty list of URLs', 'url = []', 'url'],
     ['a URL twice', 'url = ["https://a.example/", "https://a.example/"]', 'url'],
     ['a channel that is no name', 'channel = "../x"', 'channel'],

@@ -1,0 +1,55 @@
+/** `osupd status` for people: a bullet at what is in use, keys aligned to the right, as image-based systems show it. */
+import type { DeploymentStatus, DeviceStatus, FileTotals, StackStatus } from '../deploy/status.ts';
+import { formatBytes } from './output.ts';
+
+type Row = readonly [key: string, value: string];
+
+export function statusText(status: DeviceStatus): string {
+  const parts = status.stacks.map(stackText);
+  const { images, objects } = status.pool;
+  const pool = [totalsText(images, 'image'), totalsText(objects, 'object')].filter((text) => text !== undefined);
+  if (pool.length > 0) parts.push(`Pool: ${pool.join(', ')}\n`);
+  return parts.join('\n');
+}
+
+function stackText(stack: StackStatus): string {
+  const { name, mountpoint, switch: mode, inUse, problem, deployments } = stack;
+  const place = mountpoint === null ? 'not configured' : `${mountpoint} (${mode} switch)`;
+  const blocks = deployments.map(deploymentRows);
+  // Two columns for the bullet and a space, one for the colon.
+  const width = Math.max(0, ...blocks.flat().map(([key]) => key.length)) + 3;
+  const text = blocks.map((rows, at) => {
+    const lines = rows.map(([key, value]) => `${(key === '' ? '' : `${key}:`).padStart(width)} ${value}\n`).join('');
+    return deployments[at]?.inUse ? `●${lines.slice(1)}` : lines;
+  });
+  const notes: string[] = [];
+  if (deployments.length === 0) notes.push('  nothing is deployed yet: run osupd pull\n');
+  else if (problem !== null && mountpoint !== null) notes.push(`  ${problem}\n`);
+  else if (mountpoint !== null && inUse === null) notes.push('  nothing is mounted here\n');
+  else if (inUse !== null && !deployments.some((each) => each.inUse))
+    notes.push(`  in use: ${inUse}, which was removed\n`);
+  return [`Stack ${name} at ${place}\n`, ...notes, ...text].join('\n');
+}
+
+function deploymentRows({ id, roles, pinned, images, createdAt, origin, arguments: words }: DeploymentStatus): Row[] {
+  const role = roles.length === 0 ? 'kept' : roles.join(' and ');
+  return [
+    [`${role.charAt(0).toUpperCase()}${role.slice(1)} deployment`, id],
+    ['Version', images.map(({ name, version }) => `${name} ${version}`).join(', ')],
+    ...images.map(
+      ({ name, digest }, at): Row => [
+        at > 0 ? '' : images.length === 1 ? 'Digest' : 'Digests',
+        images.length === 1 ? digest : `${digest} ${name}`,
+      ],
+    ),
+    ['Deployed at', createdAt],
+    ['Origin', `${origin.url} (${origin.channel})`],
+    ...(words.length > 0 ? [['Arguments', words.join(' ')] as Row] : []),
+    ...(pinned ? [['Pinned', 'yes'] as Row] : []),
+  ];
+}
+
+function totalsText(totals: FileTotals | null, what: string): string | undefined {
+  if (totals === null) return undefined;
+  return `${totals.count} ${what}${totals.count === 1 ? '' : 's'} (${formatBytes(totals.bytes)})`;
+}

@@ -1,0 +1,155 @@
+/** What a device has: stacks, their deployments, what really shows, and the size of the pool. Reads only; needs no lock. */
+import { readdirSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import { isSystemError, OsupdError } from '../core/errors.ts';
+import type { Pool } from '../objects/pool.ts';
+import type { Configuration, StackConfiguration } from './configuration.ts';
+import type { SwitchMode } from './configuration-file.ts';
+import { listDeploymentIds, readDeployment } from './deployment.ts';
+import type { DeployedImage, Deployment, Origin } from './deployment-files.ts';
+import type { DeviceRoot, LinkKind } from './device.ts';
+import { readLinks } from './links.ts';
+import { readPins } from './pins.ts';
+import { shownDeployment } from './switch.ts';
+
+/** `osupd status --json`; docs/deployments.md has the fields. New fields may come, none changes its meaning. */
+export interface DeviceStatus {
+  readonly schema: 'osupd-status/1';
+  readonly root: string;
+  readonly url: readonly string[];
+  readonly channel: string;
+  /** Configured stacks in their order, then those that only have deployments. */
+  readonly stacks: readonly StackStatus[];
+  readonly pool: PoolStatus;
+}
+
+export interface StackStatus {
+  readonly name: string;
+  /** Null for a stack that has deployments but is not configured. */
+  readonly mountpoint: string | null;
+  readonly switch: SwitchMode | null;
+  /** ID of the deployment that shows at the mountpoint; null where none does. */
+  readonly inUse: string | null;
+  /** Why it cannot be said what is in use, or what is not as it should be. */
+  readonly problem: string | null;
+  /** The next one, the current, the rollback, then the others from new to old. */
+  readonly deployments: readonly DeploymentStatus[];
+}
+
+export interface DeploymentStatus {
+  readonly id: string;
+  /** Empty for one that is only kept. */
+  readonly roles: readonly LinkKind[];
+  readonly inUse: boolean;
+  readonly pinned: boolean;
+  readonly images: readonly DeployedImage[];
+  readonly createdAt: string;
+  readonly origin: Origin;
+  readonly arguments: readonly string[];
+}
+
+/** Null where this process may not read the pool. */
+export interface PoolStatus {
+  readonly images: FileTotals | null;
+  readonly objects: FileTotals | null;
+}
+
+export interface FileTotals {
+  readonly count: number;
+  readonly bytes: number;
+}
+
+/** @throws OsupdError `damaged-store` for a deployment that cannot be read. */
+export function readStatus(device: DeviceRoot, configuration: Configuration): DeviceStatus {
+  const names = new Set([...Object.keys(configuration.stacks), ...device.stacks()]);
+  return {
+    schema: 'osupd-status/1',
+    root: device.directory,
+    url: configuration.url,
+    channel: configuration.channel,
+    stacks: [...names]
+      .map((name) => readStack(device, name, configuration.stacks[name]))
+      .filter(({ mountpoint, deployments }) => mountpoint !== null || deployments.length > 0),
+    pool: readPool(device.pool),
+  };
+}
+
+const ROLES: readonly LinkKind[] = ['next', 'current', 'rollback'];
+
+function readStack(device: DeviceRoot, name: string, configuration: StackConfiguration | undefined): StackStatus {
+  const links = readLinks(device, name);
+  const pinned = readPins(device, name);
+  const { inUse, problem } = inUseOf(name, configuration);
+  const deployments = readDeployments(device, name).map((deployment): DeploymentStatus => {
+    const { id, images, createdAt, origin, arguments: words } = deployment;
+    return {
+      id,
+      roles: ROLES.filter((role) => links[role] === id),
+      inUse: id === inUse,
+      pinned: pinned.has(id),
+      images,
+      createdAt,
+      origin,
+      arguments: words,
+    };
+  });
+  const rank = ({ roles: [first] }: DeploymentStatus) => (first === undefined ? ROLES.length : ROLES.indexOf(first));
+  return {
+    name,
+    mountpoint: configuration?.mountpoint ?? null,
+    switch: configuration?.switch ?? null,
+    inUse,
+    problem,
+    deployments: deployments.reverse().sort((a, b) => rank(a) - rank(b)),
+  };
+}
+
+function inUseOf(
+  name: string,
+  configuration: StackConfiguration | undefined,
+): { inUse: string | null; problem: string | null } {
+  if (configuration === undefined) return { inUse: null, problem: 'this stack is not configured' };
+  try {
+    return { inUse: shownDeployment(name, configuration) ?? null, problem: null };
+  } catch (error) {
+    // Another mount on top, or a directory this user may not enter: the rest of the status is still worth reading.
+    if (!(error instanceof OsupdError)) throw error;
+    return { inUse: null, problem: `${error.where ?? configuration.mountpoint}: ${error.message}` };
+  }
+}
+
+function readDeployments(device: DeviceRoot, stack: string): Deployment[] {
+  return listDeploymentIds(device, stack).flatMap((id) => {
+    try {
+      return [readDeployment(device, stack, id)];
+    } catch (error) {
+      // Another osupd has removed it since it was listed.
+      if (error instanceof OsupdError && error.code === 'not-found') return [];
+      throw error;
+    }
+  });
+}
+
+function readPool(pool: Pool): PoolStatus {
+  return {
+    images: totals(pool.imagesDirectory, 0),
+    objects: totals(pool.objectsDirectory, 1),
+  };
+}
+
+/** Files in a directory, `depth` levels below it. */
+function totals(directory: string, depth: number): FileTotals | null {
+  try {
+    const sum = { count: 0, bytes: 0 };
+    for (const name of readdirSync(directory)) {
+      const path = join(directory, name);
+      const found = depth > 0 ? totals(path, depth - 1) : { count: 1, bytes: statSync(path).size };
+      sum.count += found?.count ?? 0;
+      sum.bytes += found?.bytes ?? 0;
+    }
+    return sum;
+  } catch (error) {
+    if (isSystemError(error, 'EACCES')) return null;
+    throw error;
+  }
+}
