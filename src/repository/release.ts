@@ -81,7 +81,11 @@ export function parseRelease(bytes: Uint8Array, where: string): Release {
 
 /** The bytes of a manifest; the same release gives the same bytes. */
 export function encodeRelease(release: Release): Buffer {
-  return encodeDocument(release);
+  const { schema, name, version, architecture, createdAt, image, objects, boot, requires, annotations } = release;
+  return encodeDocument({
+    ...{ schema, name, version, architecture, createdAt, image, objects },
+    ...{ boot, requires, annotations },
+  });
 }
 
 /** True for an architecture: `x86_64`, `aarch64`, … or `any`. */
