@@ -1,6 +1,6 @@
 /** Compressed files of a repository: one zstd frame (RFC 8878) each, with its content's size in the frame header. */
 
-import { Readable } from 'node:stream';
+import { pipeline, Readable } from 'node:stream';
 import { promisify } from 'node:util';
 import { constants, createZstdCompress, createZstdDecompress, zstdCompress, zstdDecompress } from 'node:zlib';
 import type { OsupdError } from '../core/errors.ts';
@@ -42,8 +42,8 @@ export function compressStream(
 ): AsyncIterable<Uint8Array> {
   const source = Readable.from(content, { objectMode: false });
   const compressor = createZstdCompress(optionsFor(size, effort));
-  source.on('error', (error) => compressor.destroy(error));
-  return source.pipe(compressor);
+  pipeline(source, compressor, () => {});
+  return compressor;
 }
 
 /**
@@ -69,8 +69,9 @@ export async function decompressBytes(
 export function decompressStream(frame: AsyncIterable<Uint8Array>): AsyncIterable<Uint8Array> {
   const source = Readable.from(frame, { objectMode: false });
   const decompressor = createZstdDecompress({ params: { [constants.ZSTD_d_windowLogMax]: MAX_WINDOW_LOG } });
-  source.on('error', (error) => decompressor.destroy(error));
-  return source.pipe(decompressor);
+  // Unlike pipe(), it also ends the source when the reader leaves early; the reader gets every error from the decompressor.
+  pipeline(source, decompressor, () => {});
+  return decompressor;
 }
 
 /**
