@@ -24,12 +24,13 @@ export interface AttachedStack {
  * Shows a stack at a mountpoint: the first one over the directory, a later one in the place of the stack that is there.
  * Hold the lock of the device root, so that nobody else switches meanwhile.
  *
- * @param mountpoint an existing directory.
+ * @param mountpoint an existing directory. @param mounted disposed of in any case: a descriptor would keep its stack in use.
  * @returns the stack that was replaced, if there was one.
  * @throws OsupdError `not-found` without the directory; `unsupported` for `/` and on kernels before 6.5; `busy` when another mount
  *   covers the stack, or a mount below the old stack has no place in the new one. Then nothing has changed.
  */
 export function switchLive(mountpoint: string, mounted: MountedStack): AttachedStack | undefined {
+  using _ = mounted;
   const place = realMountpoint(mountpoint);
   if (place === '/') {
     throw new OsupdError('unsupported', 'the root directory cannot be switched live', {

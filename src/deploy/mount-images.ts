@@ -48,7 +48,7 @@ export async function mountImages(request: MountImagesRequest): Promise<MountedI
       remedy: 'unmount it first, or use --replace to switch to the new one under its readers',
     });
   }
-  using mounted = mountStack({ images, pool: pool.objectsDirectory, verity });
+  const mounted = mountStack({ images, pool: pool.objectsDirectory, verity });
   const replaced = switchLive(directory, mounted);
   return { images, verity: mounted.verity, replaced: replaced !== undefined };
 }

@@ -22,7 +22,7 @@ export interface StackMountRequest {
   readonly without?: WithoutFeatures;
 }
 
-/** A stack that is mounted, but attached nowhere. Dispose of it in any case: once it is attached, that undoes nothing. */
+/** A stack that is mounted, but attached nowhere. Dispose of it in any case: that undoes a mount which is not attached. */
 export interface MountedStack extends Disposable {
   /** Descriptor of the mount; its tree is at `/proc/self/fd/N`. */
   readonly mount: number;

@@ -34,10 +34,11 @@ export interface Libc {
   fsmount(fd: number, flags: number, attributes: number): number;
   moveMount(fromFd: number, fromPath: Bytes, toFd: number, toPath: Bytes, flags: number): number;
   openTree(directory: number, path: Bytes, flags: number): number;
+  mountSetattr(directory: number, path: Bytes, flags: number, attributes: Bytes, size: number): number;
 }
 
 /** System call numbers; from 424 on they are equal on all architectures. */
-const CALL = { openTree: 428, moveMount: 429, fsopen: 430, fsconfig: 431, fsmount: 432 } as const;
+const CALL = { openTree: 428, moveMount: 429, fsopen: 430, fsconfig: 431, fsmount: 432, mountSetattr: 442 } as const;
 
 let koffi: Koffi | undefined;
 let functions: Libc | undefined;
@@ -69,6 +70,7 @@ function load(): Libc {
   const fsconfig = call(`long fd, long command, ${bytes} key, ${bytes} value, long aux`);
   const fsmount = call('long fd, long flags, long attributes');
   const moveMount = call(`long fromFd, ${bytes} fromPath, long toFd, ${bytes} toPath, long flags`);
+  const mountSetattr = call(`long directory, ${bytes} path, long flags, ${bytes} attributes, long size`);
   const openTree = call(`long directory, ${bytes} path, long flags`);
   return {
     llistxattr: library.func(`long llistxattr(${bytes} path, ${bytes} list, size_t size)`),
@@ -87,6 +89,8 @@ function load(): Libc {
     moveMount: (fromFd, fromPath, toFd, toPath, flags) =>
       Number(moveMount(CALL.moveMount, fromFd, fromPath, toFd, toPath, flags)),
     openTree: (directory, path, flags) => Number(openTree(CALL.openTree, directory, path, flags)),
+    mountSetattr: (directory, path, flags, attributes, size) =>
+      Number(mountSetattr(CALL.mountSetattr, directory, path, flags, attributes, size)),
   };
 }
 

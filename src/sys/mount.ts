@@ -1,5 +1,5 @@
 /**
- * Mounts. New ones are made detached, with the calls that Linux has for it since 5.2 (fsopen(2) and its relatives), and
+ * Mounts. New ones are made detached, with the calls that Linux has for it since 5.2 (fsopen(2) and its relatives; mount_setattr(2) since 5.12), and
  * become visible in one step. Every error is an OsupdError with `facts.errno`; the kernel's own words on it are in the message.
  */
 import { closeSync, readSync } from 'node:fs';
@@ -21,10 +21,16 @@ const MOVE_BENEATH = 0x200;
 const OPEN_TREE_CLONE = 1;
 const OPEN_TREE_CLOEXEC = 0o2000000;
 const AT_RECURSIVE = 0x8000;
+const AT_EMPTY_PATH = 0x1000;
 const AT_FDCWD = -100;
 const MS_READ_ONLY = 1;
 const MNT_DETACH = 2;
 const UMOUNT_NOFOLLOW = 8;
+const MS_PRIVATE = 1 << 18;
+
+/** struct mount_attr: u64 attr_set, attr_clr, propagation, userns_fd. */
+const makePrivate = Buffer.alloc(32);
+makePrivate.writeUInt32LE(MS_PRIVATE, 16);
 
 /**
  * Makes a read-only mount that is attached nowhere; closing the descriptor without {@link attachMount} undoes it.
@@ -92,18 +98,27 @@ export function attachMount(mount: number, target: string, options: { readonly b
     throw mountError(options.beneath ? 'mounting beneath the mount' : 'mounting', lastErrno(), target);
 }
 
-/** A detached copy of the mount at `path`, with all mounts below it if `recursive`. */
+/**
+ * A detached copy of the mount at `path`, with all mounts below it if `recursive`. The copy is private: in the peer group of
+ * the original, unmounting something there would unmount it here.
+ */
 export function cloneMount(path: string, options: { readonly recursive?: boolean } = {}): number {
-  const flags = OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | (options.recursive ? AT_RECURSIVE : 0);
-  const mount = libc().openTree(AT_FDCWD, cText(path), flags);
+  const c = libc();
+  const recursive = options.recursive ? AT_RECURSIVE : 0;
+  const mount = c.openTree(AT_FDCWD, cText(path), OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | recursive);
   if (mount < 0) throw mountError('copying the mount', lastErrno(), path);
+  if (c.mountSetattr(mount, cText(''), AT_EMPTY_PATH | recursive, makePrivate, makePrivate.length) < 0) {
+    const errno = lastErrno();
+    closeSync(mount);
+    throw mountError('making the copy of the mount private', errno, path);
+  }
   return mount;
 }
 
 /** mount(2), read-only: the old call, for options that the new ones do not take on older kernels. */
 export function mountAt(source: string, target: string, type: string, options: string): void {
   if (libc().mount(cText(source), cText(target), cText(type), MS_READ_ONLY, cText(options)) < 0)
-    throw mountError(`mounting ${type} with ${options}`, lastErrno(), target);
+    throw mountError(`mounting ${type} with options "${options}"`, lastErrno(), target);
 }
 
 /** Takes the topmost mount away from `path` at once; it lives on for the processes that use it. */
