@@ -25,6 +25,7 @@ export const COMMANDS: readonly CommandEntry[] = [
   { name: 'pull', load: () => import('./commands/pull.ts') },
   { name: 'upgrade', load: () => import('./commands/upgrade.ts') },
   { name: 'switch', load: () => import('./commands/switch.ts') },
+  { name: 'activate', load: () => import('./commands/activate.ts') },
   { name: 'rollback', load: () => import('./commands/rollback.ts') },
   { name: 'status', load: () => import('./commands/status.ts') },
   { name: 'diff', load: () => import('./commands/diff.ts') },
