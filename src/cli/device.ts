@@ -25,12 +25,16 @@ export function deviceDirectory(location: DeviceLocation): string {
   return location.root ?? defaultDeviceDirectory();
 }
 
+/** @throws OsupdError `not-found` when `osupd init` has not run. */
+export function openDeviceRoot(command: Command, context: CliContext): Promise<DeviceRoot> {
+  return DeviceRoot.open(deviceDirectory(deviceLocation(command, context)));
+}
+
 /** @throws OsupdError `not-found` when `osupd init` has not run; `usage` for a configuration that cannot be understood. */
 export async function openDevice(
   command: Command,
   context: CliContext,
 ): Promise<{ device: DeviceRoot; configuration: Configuration }> {
-  const location = deviceLocation(command, context);
-  const device = await DeviceRoot.open(deviceDirectory(location));
-  return { device, configuration: readConfiguration(location) };
+  const device = await openDeviceRoot(command, context);
+  return { device, configuration: readConfiguration(deviceLocation(command, context)) };
 }

@@ -41,7 +41,7 @@ export interface StackChange {
 }
 
 /**
- * Puts the next deployment of a stack in use; or the current one, where it is not the one that shows.
+ * Puts the next deployment of a stack in use; or the current one, where a live stack does not show it.
  * @returns undefined when there is nothing to do.
  * @throws OsupdError `unsupported` for a stack that switches at the start of the machine, for a kernel that cannot and without
  *   root; `damaged-store`; what mounting throws. Nothing has changed then.
@@ -53,7 +53,9 @@ export function switchStack(
   options: SwitchOptions,
 ): Promise<StackChange | undefined> {
   const links = options.dryRun ? readLinks(device, name) : recoverLinks(device, name);
-  return moveTo(device, configuration, name, links.next ?? links.current, options);
+  // What a stack shows that switches when the machine starts is not for this command to mend.
+  const shown = stackNamed(configuration, name).switch === 'live' || options.live ? links.current : undefined;
+  return moveTo(device, configuration, name, links.next ?? shown, options);
 }
 
 /**

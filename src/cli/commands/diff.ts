@@ -1,0 +1,102 @@
+/** `osupd diff [FROM] [TO]`: what differs between two deployments. */
+import type { Command } from 'commander';
+import { toText } from '../../core/bytes.ts';
+import { OsupdError } from '../../core/errors.ts';
+import type { Deployment } from '../../deploy/deployment-files.ts';
+import type { DeviceRoot } from '../../deploy/device.ts';
+import type { Amount, DeploymentDifference } from '../../deploy/difference.ts';
+import type { Difference } from '../../tree/compare.ts';
+import type { CliContext } from '../context.ts';
+import { formatBytes, outputOf } from '../output.ts';
+
+const LETTERS = { added: 'A', removed: 'D', changed: 'M' } as const;
+
+/** Lines that are written at once. */
+const BATCH = 1000;
+
+interface DiffOptions {
+  readonly stat?: boolean;
+}
+
+export function register(program: Command, context: CliContext): void {
+  program
+    .command('diff')
+    .description('list what another deployment adds (A), modifies (M) and deletes (D)')
+    .argument('[from]', 'a deployment: current, next, rollback, its ID or number, with STACK/ in front if needed')
+    .argument('[to]', 'another one; current, when only one is given (default of both: from current to next)')
+    .option('--stat', 'print numbers and sizes only')
+    .addHelpText('after', '\nExamples:\n  osupd diff\n  osupd diff rollback current --stat')
+    .action((from: string | undefined, to: string | undefined, options: DiffOptions, command: Command) =>
+      diff(from, to, options, command, context),
+    );
+}
+
+async function diff(
+  earlier: string | undefined,
+  later: string | undefined,
+  { stat = false }: DiffOptions,
+  command: Command,
+  context: CliContext,
+): Promise<void> {
+  const { openDeviceRoot } = await import('../device.ts');
+  const { compareDeployments } = await import('../../deploy/difference.ts');
+  const output = outputOf(command, context);
+  const device = await openDeviceRoot(command, context);
+  const { from, to } = await deploymentsNamed(device, earlier, later);
+  const { differences, totals } = await compareDeployments(device.pool, from, to);
+  if (output.json) {
+    const changes = stat ? {} : { differences: differences.map(plainDifference) };
+    output.result({ schema: 'osupd-diff/1', from: from?.id ?? null, to: to.id, totals, ...changes }, '');
+  } else if (stat) {
+    output.result({}, statText(from, to, totals));
+  } else {
+    for (let at = 0; at < differences.length; at += BATCH)
+      await output.write(
+        differences
+          .slice(at, at + BATCH)
+          .map(differenceLine)
+          .join(''),
+      );
+  }
+}
+
+/** The two deployments; by default what is next is compared with what is current, or with nothing. */
+async function deploymentsNamed(
+  device: DeviceRoot,
+  from: string | undefined,
+  to: string | undefined,
+): Promise<{ from: Deployment | undefined; to: Deployment }> {
+  const { readDeployment } = await import('../../deploy/deployment.ts');
+  const { findDeployment } = await import('../../deploy/find-deployment.ts');
+  const { readLinks } = await import('../../deploy/links.ts');
+  if (from === undefined && device.stacks().every((stack) => readLinks(device, stack).next === undefined))
+    throw new OsupdError('nothing-to-do', 'no deployment is next: there is nothing to compare');
+  const later = findDeployment(device, to ?? (from === undefined ? 'next' : 'current'));
+  const id = from === undefined ? readLinks(device, later.stack).current : findDeployment(device, from).id;
+  const stack = from === undefined ? later.stack : findDeployment(device, from).stack;
+  return {
+    from: id === undefined ? undefined : readDeployment(device, stack, id),
+    to: readDeployment(device, later.stack, later.id),
+  };
+}
+
+function differenceLine({ kind, path }: Difference): string {
+  return `${LETTERS[kind]} ${toText(path)}\n`;
+}
+
+function plainDifference(difference: Difference): object {
+  const { kind, path } = difference;
+  return { kind, path: toText(path), ...(kind === 'changed' ? { fields: difference.fields } : {}) };
+}
+
+function statText(from: Deployment | undefined, to: Deployment, totals: DeploymentDifference['totals']): string {
+  const row = (name: string, { count, bytes }: Amount) => `${name.padStart(12)}: ${count} (${formatBytes(bytes)})`;
+  return [
+    `${from?.id ?? 'nothing'} to ${to.id}`,
+    row('added', totals.added),
+    row('modified', totals.changed),
+    row('deleted', totals.removed),
+    row('new objects', totals.newObjects),
+    row('old objects', totals.oldObjects),
+  ].join('\n');
+}

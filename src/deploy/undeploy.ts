@@ -1,0 +1,33 @@
+/** Removing deployments because a user says so. */
+import { OsupdError } from '../core/errors.ts';
+import type { Configuration } from './configuration.ts';
+import { removeDeployment } from './deployment.ts';
+import type { DeviceRoot } from './device.ts';
+import type { DeploymentReference } from './find-deployment.ts';
+import { readLinks } from './links.ts';
+import { readPins } from './pins.ts';
+import { shownDeployment } from './switch.ts';
+
+/**
+ * Removes deployments; all of them, or none when one must stay. Their content stays in the pool until gc. The caller
+ * holds the device's lock.
+ * @throws OsupdError `usage` for the current deployment, one that is mounted and one that is pinned.
+ */
+export function undeploy(
+  device: DeviceRoot,
+  configuration: Configuration,
+  deployments: readonly DeploymentReference[],
+): void {
+  for (const each of deployments) refuseNeeded(device, configuration, each);
+  for (const { stack, id } of deployments) removeDeployment(device, stack, id);
+}
+
+function refuseNeeded(device: DeviceRoot, configuration: Configuration, { stack, id }: DeploymentReference): void {
+  const refuse = (what: string, remedy: string): OsupdError =>
+    new OsupdError('usage', `this deployment is ${what}`, { where: `${stack}/${id}`, remedy });
+  const configured = configuration.stacks[stack];
+  if (readLinks(device, stack).current === id) throw refuse('the current one', 'switch to another one first');
+  if (configured !== undefined && shownDeployment(stack, configured) === id)
+    throw refuse(`mounted at ${configured.mountpoint}`, 'switch to another one first');
+  if (readPins(device, stack).has(id)) throw refuse('pinned', `run osupd unpin ${stack}/${id} first`);
+}
