@@ -47,16 +47,33 @@ export const SUPERBLOCK = {
 /** Where inodes start: directly behind the superblock. */
 export const INODES_START = SUPERBLOCK.at + SUPERBLOCK.bytes;
 
-/** One field: its name, where it is in its structure, and how many bytes it has. */
-export interface FieldPlace {
-  readonly name: string;
-  readonly at: number;
-  readonly bytes: number;
-}
+/** Offsets in an inode's compact form: 16-bit owners and link count, a 32-bit size and the image's smallest mtime. */
+export const COMPACT = {
+  bytes: 32,
+  offsets: { format: 0, xattrCount: 2, mode: 4, nlink: 6, size: 8, union: 16, number: 20, uid: 24, gid: 26 },
+} as const;
 
-/** Inode forms: compact has 16-bit owners and link count, a 32-bit size and the image's smallest mtime. */
-export const COMPACT_BYTES = 32;
-export const EXTENDED_BYTES = 64;
+/** Offsets in the extended form. */
+export const EXTENDED = {
+  bytes: 64,
+  offsets: {
+    format: 0,
+    xattrCount: 2,
+    mode: 4,
+    size: 8,
+    union: 16,
+    number: 20,
+    uid: 24,
+    gid: 28,
+    seconds: 32,
+    nanoseconds: 40,
+    nlink: 44,
+  },
+} as const;
+
+/** The format field: bit 0 is set in the extended form, the bits above say how the content is stored. */
+export const EXTENDED_BIT = 1;
+export const LAYOUT_SHIFT = 1;
 
 /** How an inode's content is stored. */
 export const LAYOUT = { plain: 0, inline: 2, chunks: 4 } as const;

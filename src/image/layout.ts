@@ -3,9 +3,9 @@ import { directorySpace } from '../tree/stored-names.ts';
 import { compareTimes, type Time, type TreeNode } from '../tree/tree.ts';
 import {
   BLOCK_BYTES,
-  COMPACT_BYTES,
+  COMPACT,
   chunksOf,
-  EXTENDED_BYTES,
+  EXTENDED,
   INODES_START,
   MAX_TAIL_BYTES,
   roundUp,
@@ -48,7 +48,7 @@ export function layOut(image: PreparedImage): Layout {
     const space = contentSpace(inode);
     const isCompact = fitsCompact(inode, space.blocks * BLOCK_BYTES + space.tail, buildTime);
     const xattrs = xattrAreaBytes(inode.xattrs);
-    const before = (isCompact ? COMPACT_BYTES : EXTENDED_BYTES) + xattrs;
+    const before = (isCompact ? COMPACT.bytes : EXTENDED.bytes) + xattrs;
     const placed = placeInode(inode.type, position, before, space.tail);
     compact[index] = isCompact ? 1 : 0;
     xattrBytes[index] = xattrs;

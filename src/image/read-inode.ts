@@ -5,10 +5,12 @@ import { type Time, type TreeNode, TYPE_BITS } from '../tree/tree.ts';
 import {
   BLOCK_BITS,
   BLOCK_BYTES,
-  COMPACT_BYTES,
+  COMPACT,
   chunksOf,
-  EXTENDED_BYTES,
+  EXTENDED,
+  EXTENDED_BIT,
   LAYOUT,
+  LAYOUT_SHIFT,
   MAX_TAIL_BYTES,
   XATTR_HEADER_BYTES,
 } from './format.ts';
@@ -43,46 +45,49 @@ const TYPE_OF_BITS = new Map<number, TreeNode['type']>(
 
 /** The inode at a position that is inside the image. */
 export function readInode(image: Buffer, at: number, buildTime: Time, damage: Damage): StoredInode {
-  if (at + COMPACT_BYTES > image.length) throw damage('an inode is cut off', at);
+  if (at + COMPACT.bytes > image.length) throw damage('an inode is cut off', at);
   const format = image.readUInt16LE(at);
-  const extended = (format & 1) === 1;
-  const layout = format >>> 1;
-  const bytes = extended ? EXTENDED_BYTES : COMPACT_BYTES;
-  const count = image.readUInt16LE(at + 2);
+  const extended = (format & EXTENDED_BIT) !== 0;
+  const layout = format >>> LAYOUT_SHIFT;
+  const bytes = extended ? EXTENDED.bytes : COMPACT.bytes;
+  const count = image.readUInt16LE(at + COMPACT.offsets.xattrCount);
   const xattrBytes = count === 0 ? 0 : XATTR_HEADER_BYTES + 4 * (count - 1);
   if (at + bytes + xattrBytes > image.length) throw damage('an inode is cut off', at);
-  if (count === 1) throw damage('an xattr area without xattrs', at + 2);
-  const typeAndMode = image.readUInt16LE(at + 4);
+  if (count === 1) throw damage('an xattr area without xattrs', at + COMPACT.offsets.xattrCount);
+  const typeAndMode = image.readUInt16LE(at + COMPACT.offsets.mode);
   const type = TYPE_OF_BITS.get(typeAndMode & 0o170000);
-  if (type === undefined) throw damage('an inode of unknown type', at + 4);
+  if (type === undefined) throw damage('an inode of unknown type', at + COMPACT.offsets.mode);
   const common = {
     at,
     extended,
     type,
     mode: typeAndMode & 0o7777,
     layout,
-    union: image.readUInt32LE(at + 16),
-    number: image.readUInt32LE(at + 20),
+    union: image.readUInt32LE(at + COMPACT.offsets.union),
+    number: image.readUInt32LE(at + COMPACT.offsets.number),
     xattrAt: at + bytes,
     xattrBytes,
   };
-  return extended
-    ? {
-        ...common,
-        nlink: image.readUInt32LE(at + 44),
-        uid: image.readUInt32LE(at + 24),
-        gid: image.readUInt32LE(at + 28),
-        mtime: readTime(image, at + 32, damage),
-        size: image.readUInt32LE(at + 8) + image.readUInt32LE(at + 12) * 2 ** 32,
-      }
-    : {
-        ...common,
-        nlink: image.readUInt16LE(at + 6),
-        uid: image.readUInt16LE(at + 24),
-        gid: image.readUInt16LE(at + 26),
-        mtime: buildTime,
-        size: image.readUInt32LE(at + 8),
-      };
+  if (!extended) {
+    const { offsets } = COMPACT;
+    return {
+      ...common,
+      nlink: image.readUInt16LE(at + offsets.nlink),
+      uid: image.readUInt16LE(at + offsets.uid),
+      gid: image.readUInt16LE(at + offsets.gid),
+      mtime: buildTime,
+      size: image.readUInt32LE(at + offsets.size),
+    };
+  }
+  const { offsets } = EXTENDED;
+  return {
+    ...common,
+    nlink: image.readUInt32LE(at + offsets.nlink),
+    uid: image.readUInt32LE(at + offsets.uid),
+    gid: image.readUInt32LE(at + offsets.gid),
+    mtime: readTime(image, at + offsets.seconds, damage),
+    size: image.readUInt32LE(at + offsets.size) + image.readUInt32LE(at + offsets.size + 4) * 2 ** 32,
+  };
 }
 
 /** Seconds (64 bits) and nanoseconds (32 bits). */

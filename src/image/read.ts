@@ -9,7 +9,7 @@ import { MAX_EXPANSION_BASE_BYTES, MAX_EXPANSION_FACTOR, MAX_TREE_DEPTH, MAX_TRE
 import { brokenNameRule } from '../tree/rules.ts';
 import { HIDDEN_NAMES } from '../tree/stored-names.ts';
 import { type DirectoryNode, EPOCH, type Time, type Tree, type TreeNode } from '../tree/tree.ts';
-import { BLOCK_BYTES, ENTRY_TYPE, INODES_START, LAYOUT, roundUp, SLOT_BYTES } from './format.ts';
+import { BLOCK_BYTES, COMPACT, ENTRY_TYPE, INODES_START, LAYOUT, roundUp, SLOT_BYTES } from './format.ts';
 import { placeInode } from './layout.ts';
 import { readEntries, type StoredEntry } from './read-entries.ts';
 import { contentOf, type Damage, readInode, type StoredInode } from './read-inode.ts';
@@ -274,9 +274,9 @@ export class ImageReader {
     const block = (this.#dataBlock ?? 0) + this.#blocks;
     // In a chunk array's inode the chunk format has replaced the low half of the block number.
     if (isArray ? inode.union >>> 16 !== block >>> 16 : inode.union !== block)
-      throw this.#damage('the blocks of an inode are not in their place', inode.at + 16);
+      throw this.#damage('the blocks of an inode are not in their place', inode.at + COMPACT.offsets.union);
     if ((block + blocks) * BLOCK_BYTES > this.#image.length)
-      throw this.#damage('the blocks of an inode are outside of the image', inode.at + 16);
+      throw this.#damage('the blocks of an inode are outside of the image', inode.at + COMPACT.offsets.union);
     this.#blocks += blocks;
     return block * BLOCK_BYTES;
   }

@@ -7,14 +7,16 @@ import { type Tree, TYPE_BITS } from '../tree/tree.ts';
 import {
   BLOCK_BITS,
   BLOCK_BYTES,
-  COMPACT_BYTES,
+  COMPACT,
   chunksOf,
   ENTRY_TYPE,
-  EXTENDED_BYTES,
+  EXTENDED,
+  EXTENDED_BIT,
   FLAG_HAS_ACL,
   type FormatVersion,
   HEADER,
   LAYOUT,
+  LAYOUT_SHIFT,
   MAX_CHUNKS,
   NULL_BLOCK,
   SLOT_BYTES,
@@ -98,15 +100,15 @@ class ImageWriter {
     const compact = this.#layout.compact[index] === 1;
     if (compact) this.#writeCompact(inode, index, position);
     else this.#writeExtended(inode, index, position);
-    const xattrs = position + (compact ? COMPACT_BYTES : EXTENDED_BYTES);
+    const xattrs = position + (compact ? COMPACT.bytes : EXTENDED.bytes);
     if (inode.xattrs.length > 0) this.#writeXattrArea(inode.xattrs, xattrs);
     const block = (this.#layout.firstBlocks[index] as number) * BLOCK_BYTES;
     this.#writeContent(inode, index, xattrs + (this.#layout.xattrBytes[index] as number), block);
   }
 
   #format(inode: PreparedInode, index: number): number {
-    if (chunkBits(inode) !== undefined) return LAYOUT.chunks << 1;
-    return ((this.#layout.tails[index] as number) > 0 ? LAYOUT.inline : LAYOUT.plain) << 1;
+    if (chunkBits(inode) !== undefined) return LAYOUT.chunks << LAYOUT_SHIFT;
+    return ((this.#layout.tails[index] as number) > 0 ? LAYOUT.inline : LAYOUT.plain) << LAYOUT_SHIFT;
   }
 
   #xattrCount(index: number): number {
@@ -139,34 +141,36 @@ class ImageWriter {
 
   #writeCompact(inode: PreparedInode, index: number, at: number): void {
     const out = this.#out;
+    const { offsets } = COMPACT;
     const { node, type, nlink } = inode;
-    out.writeUInt16LE(this.#format(inode, index), at);
-    out.writeUInt16LE(this.#xattrCount(index), at + 2);
-    out.writeUInt16LE(TYPE_BITS[type] | node.mode, at + 4);
-    out.writeUInt16LE(nlink, at + 6);
-    out.writeUInt32LE(this.#size(inode, index), at + 8);
-    out.writeUInt32LE(this.#union(inode, index), at + 16);
-    out.writeUInt32LE(index, at + 20);
-    out.writeUInt16LE(node.uid, at + 24);
-    out.writeUInt16LE(node.gid, at + 26);
+    out.writeUInt16LE(this.#format(inode, index), at + offsets.format);
+    out.writeUInt16LE(this.#xattrCount(index), at + offsets.xattrCount);
+    out.writeUInt16LE(TYPE_BITS[type] | node.mode, at + offsets.mode);
+    out.writeUInt16LE(nlink, at + offsets.nlink);
+    out.writeUInt32LE(this.#size(inode, index), at + offsets.size);
+    out.writeUInt32LE(this.#union(inode, index), at + offsets.union);
+    out.writeUInt32LE(index, at + offsets.number);
+    out.writeUInt16LE(node.uid, at + offsets.uid);
+    out.writeUInt16LE(node.gid, at + offsets.gid);
   }
 
   #writeExtended(inode: PreparedInode, index: number, at: number): void {
     const out = this.#out;
+    const { offsets } = EXTENDED;
     const { node, type, nlink } = inode;
     const size = this.#size(inode, index);
-    out.writeUInt16LE(this.#format(inode, index) | 1, at);
-    out.writeUInt16LE(this.#xattrCount(index), at + 2);
-    out.writeUInt16LE(TYPE_BITS[type] | node.mode, at + 4);
-    out.writeUInt32LE(size % 2 ** 32, at + 8);
-    out.writeUInt32LE(Math.floor(size / 2 ** 32), at + 12);
-    out.writeUInt32LE(this.#union(inode, index), at + 16);
-    out.writeUInt32LE(index, at + 20);
-    out.writeUInt32LE(node.uid, at + 24);
-    out.writeUInt32LE(node.gid, at + 28);
-    out.writeBigInt64LE(node.mtime.seconds, at + 32);
-    out.writeUInt32LE(node.mtime.nanoseconds, at + 40);
-    out.writeUInt32LE(nlink, at + 44);
+    out.writeUInt16LE(this.#format(inode, index) | EXTENDED_BIT, at + offsets.format);
+    out.writeUInt16LE(this.#xattrCount(index), at + offsets.xattrCount);
+    out.writeUInt16LE(TYPE_BITS[type] | node.mode, at + offsets.mode);
+    out.writeUInt32LE(size % 2 ** 32, at + offsets.size);
+    out.writeUInt32LE(Math.floor(size / 2 ** 32), at + offsets.size + 4);
+    out.writeUInt32LE(this.#union(inode, index), at + offsets.union);
+    out.writeUInt32LE(index, at + offsets.number);
+    out.writeUInt32LE(node.uid, at + offsets.uid);
+    out.writeUInt32LE(node.gid, at + offsets.gid);
+    out.writeBigInt64LE(node.mtime.seconds, at + offsets.seconds);
+    out.writeUInt32LE(node.mtime.nanoseconds, at + offsets.nanoseconds);
+    out.writeUInt32LE(nlink, at + offsets.nlink);
   }
 
   #writeXattrArea(xattrs: readonly StoredXattr[], start: number): void {
