@@ -3,9 +3,10 @@
  * much as reading it.
  */
 import type { ByteString } from '../core/bytes.ts';
+import type { SourceStat } from '../tree/tree.ts';
 import type { ObjectWorkers } from './object-workers.ts';
 import type { StagingArea } from './staging.ts';
-import type { FileIdentity, StoredFile } from './store-files.ts';
+import type { StoredFile } from './store-files.ts';
 
 /** A group ends at the first of these. */
 const GROUP_FILES = 64;
@@ -13,7 +14,7 @@ const GROUP_BYTES = 8 << 20;
 
 interface Waiting {
   readonly path: ByteString;
-  readonly expected: FileIdentity;
+  readonly expected: SourceStat;
   readonly resolve: (stored: StoredFile) => void;
   readonly reject: (error: unknown) => void;
 }
@@ -39,7 +40,7 @@ export class FileQueue {
    * Stores one file in the staging area, unless the pool has it. Calls that are made without waiting for each other are
    * grouped; when one file of a group fails, the others of the group fail with its error.
    */
-  add(path: ByteString, expected: FileIdentity): Promise<StoredFile> {
+  add(path: ByteString, expected: SourceStat): Promise<StoredFile> {
     return new Promise((resolve, reject) => {
       this.#waiting.push({ path, expected, resolve, reject });
       if (this.#scheduled) return;

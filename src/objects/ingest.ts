@@ -6,13 +6,13 @@ import { rmSync } from 'node:fs';
 import type { ByteString } from '../core/bytes.ts';
 import type { Digest } from '../core/digest.ts';
 import { OsupdError } from '../core/errors.ts';
+import type { SourceStat } from '../tree/tree.ts';
 import { type CommitStep, commitObjects, type StagedObject } from './commit.ts';
 import { FileQueue } from './file-queue.ts';
 import { ObjectWorkers } from './object-workers.ts';
 import { type OpenObject, openObjectAt, type Pool } from './pool.ts';
 import { recoverStaged } from './recover.ts';
 import { openStagingArea, type StagingArea } from './staging.ts';
-import type { FileIdentity } from './store-files.ts';
 import { writeContent } from './write-content.ts';
 
 /** A flush starts by itself at the first of these: it bounds what a power cut undoes, and what waits to be written to disk. */
@@ -126,7 +126,7 @@ export class ObjectBatch implements AsyncDisposable {
    * @param expected what the tree's reader saw of the file.
    * @throws OsupdError `changed-while-read` when the file is not, or does not stay, as expected.
    */
-  async addFile(path: ByteString, expected: FileIdentity): Promise<Digest> {
+  async addFile(path: ByteString, expected: SourceStat): Promise<Digest> {
     const stored = await this.#queue.add(path, expected);
     const { size } = expected;
     await this.#stage(stored.digest, { path: stored.path, size }, this.has(stored.digest, size));

@@ -28,6 +28,8 @@ import { fsverityDigest } from './fsverity.ts';
 import { createStaged } from './staged-file.ts';
 import { openStagingArea } from './staging.ts';
 
+const PARTS = ['objects', 'images', 'staging'];
+
 /** An object that is open for reading. */
 export interface OpenObject extends AsyncDisposable {
   readonly digest: Digest;
@@ -51,7 +53,8 @@ export class Pool {
       const first = mkdirSync(directory, { recursive: true });
       if (first !== undefined) syncDirectory(dirname(first));
       let changed = false;
-      for (const name of ['objects', 'images', 'staging']) changed = makeDirectory(join(directory, name)) || changed;
+      // Contents of files that only root may read in the tree must not be readable in the pool.
+      for (const name of PARTS) changed = makeDirectory(join(directory, name), 0o700) || changed;
       if (changed) syncDirectory(directory);
     } catch (error) {
       throw toOsupdError(error, directory);
@@ -61,7 +64,7 @@ export class Pool {
 
   /** @throws OsupdError `not-found` when the directory is no pool. */
   static async open(directory: string): Promise<Pool> {
-    for (const name of ['objects', 'images', 'staging']) {
+    for (const name of PARTS) {
       if (existsSync(join(directory, name))) continue;
       throw new OsupdError('not-found', `not an object pool: it has no directory "${name}"`, {
         where: directory,
@@ -205,9 +208,9 @@ function damaged(message: string, path: string, digest: Digest): OsupdError {
 }
 
 /** Makes a directory unless it is there; true when it was made. */
-export function makeDirectory(path: string): boolean {
+export function makeDirectory(path: string, mode = 0o755): boolean {
   try {
-    mkdirSync(path);
+    mkdirSync(path, mode);
     return true;
   } catch (error) {
     if (isSystemError(error, 'EEXIST')) return false;

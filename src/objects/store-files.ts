@@ -9,21 +9,16 @@ import { type ByteString, toBytes, toText } from '../core/bytes.ts';
 import { type Digest, objectName } from '../core/digest.ts';
 import { isSystemError, OsupdError, toOsupdError } from '../core/errors.ts';
 import { reflink } from '../sys/files.ts';
+import type { SourceStat } from '../tree/tree.ts';
 import { FsverityHasher, fsverityDigest } from './fsverity.ts';
 import { hashDescriptor, READ_BYTES } from './hash-files.ts';
 import { writeFully, writeSparse } from './sparse.ts';
 import { stagedName, withStagedFile } from './staged-file.ts';
 
-/** What the reader of a tree saw of a file; it must still be so when the content has been read. */
-export interface FileIdentity {
-  readonly size: number;
-  readonly mtimeNs: bigint;
-  readonly ino: bigint;
-}
-
 export interface FileToStore {
   readonly path: ByteString;
-  readonly expected: FileIdentity;
+  /** What the tree's reader saw; it must still be so when the content has been read. */
+  readonly expected: SourceStat;
   /** Where content goes that the pool does not have (staged-file.ts). */
   readonly temporary: string;
 }
