@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import { collect } from '../core/bytes.ts';
 import type { Digest } from '../core/digest.ts';
 import { OsupdError } from '../core/errors.ts';
-import { MAX_IMAGE_BYTES, MAX_METADATA_BYTES } from '../core/limits.ts';
+import { MAX_DELTA_HEAD_BYTES, MAX_IMAGE_BYTES, MAX_METADATA_BYTES } from '../core/limits.ts';
 import { fsverityDigest } from '../objects/fsverity.ts';
 import type { DeltaEntry } from '../repository/delta-index.ts';
 import { imagePath, objectPath, objectSizesPath } from '../repository/layout.ts';
@@ -32,7 +32,7 @@ export class RepositoryFiles {
   /** Prologue, header and image section of a delta. @throws OsupdError `verification-failed`, `not-found`, `network` */
   async head(entry: DeltaEntry): Promise<Buffer> {
     const { size, sha256 } = entry.head;
-    if (size > MAX_IMAGE_BYTES) throw this.#bad(entry.file, `a head of ${size} bytes is more than osupd reads`);
+    if (size > MAX_DELTA_HEAD_BYTES) throw this.#bad(entry.file, `a head of ${size} bytes is more than osupd reads`);
     return this.#cached(`${sha256}.head`, isContent({ length: size, sha256 }), async () => {
       const bytes = await this.#whole(entry.file, size, { offset: 0, length: size });
       if (!isContent({ length: size, sha256 })(bytes)) throw this.#bad(entry.file, 'its head has another SHA-256');

@@ -8,6 +8,8 @@ export class CountingSource implements Source {
   bytes = 0;
   /** Reads that were begun. */
   reads = 0;
+  /** Told the count of bytes whenever it grows. */
+  onBytes: (bytes: number) => void = () => {};
 
   constructor(source: Source) {
     this.location = source.location;
@@ -18,6 +20,7 @@ export class CountingSource implements Source {
     this.reads++;
     for await (const chunk of this.#source.read(path, options)) {
       this.bytes += chunk.length;
+      this.onBytes(this.bytes);
       yield chunk;
     }
   }

@@ -28,6 +28,8 @@ const IDLE_TIMEOUT = 30_000;
 /** Half of what a 2G modem brings; below it an update would take days, and a server that drips does harm. */
 const MINIMUM_RATE = 1000;
 const CONNECTIONS = 8;
+/** The body of an answer without content, a page for people, that is read to keep the connection. */
+const MAX_ERROR_PAGE_BYTES = 16 * 1024;
 const REDIRECTS = new Set([301, 302, 303, 307, 308]);
 
 export class HttpSource implements Source {
@@ -61,15 +63,19 @@ export class HttpSource implements Source {
     let response: IncomingMessage | undefined;
     try {
       response = await this.#get(url, options);
-      if (response.statusCode === 416 && endsThere(response, options)) return;
+      if (response.statusCode !== 200 && response.statusCode !== 206) {
+        await this.#drain(response, where);
+        if (response.statusCode === 416 && endsThere(response, options)) return;
+        throw badStatus(response, where);
+      }
       const { skip, length } = checkHead(response, options, where);
       yield* this.#body(response, skip, length, options, where);
     } catch (error) {
       if (options.signal?.aborted) throw stopped(options.signal);
       throw error instanceof OsupdError ? error : failedRequest(error, where);
     } finally {
-      // Complete answers leave their connection to the next request; of others the rest is unwanted.
-      if (response?.complete !== true) response?.destroy();
+      // An answer that was read to its end leaves its connection to the next request; of others the rest is unwanted.
+      if (response?.readableEnded === false) response.destroy();
     }
   }
 
@@ -85,8 +91,8 @@ export class HttpSource implements Source {
       const response = await this.#send(url, options);
       const location = response.headers.location;
       if (!REDIRECTS.has(response.statusCode ?? 0) || location === undefined) return response;
-      response.destroy();
       const where = withoutSecrets(url);
+      await this.#drain(response, where);
       const refuse = (why: string) => networkError(why, where, { transient: false });
       if (redirects === MAX_REDIRECTS) throw refuse(`more than ${MAX_REDIRECTS} redirects`);
       const next = URL.parse(location, url);
@@ -157,6 +163,15 @@ export class HttpSource implements Source {
       });
       sent.end();
     });
+  }
+
+  /** Reads the page that comes with an error or redirect, so that its connection can be used again; a long one is left. */
+  async #drain(response: IncomingMessage, where: string): Promise<void> {
+    let bytes = 0;
+    for await (const chunk of this.#chunks(response, where)) {
+      bytes += chunk.length;
+      if (bytes > MAX_ERROR_PAGE_BYTES) return;
+    }
   }
 
   /** The wanted bytes of an answer: `skip` bytes are dropped first, then `length` are yielded (Infinity: all). */
@@ -236,7 +251,7 @@ function stalled(received: number, milliseconds: number, where: string): OsupdEr
   });
 }
 
-/** Checks status and headers; says how many bytes to drop and how many to yield. */
+/** Checks the headers of an answer with content; says how many bytes to drop and how many to yield. */
 function checkHead(
   response: IncomingMessage,
   { range, maxBytes, version }: ReadOptions,
@@ -244,7 +259,6 @@ function checkHead(
 ): { skip: number; length: number } {
   const status = response.statusCode ?? 0;
   const refuse = (why: string, transient = false) => networkError(why, where, { transient, facts: { status } });
-  if (status !== 200 && status !== 206) throw badStatus(response, where);
   const coding = response.headers['content-encoding'] ?? 'identity';
   // `Content-Encoding: zstd` on a .zst file is the file's own form, not something that was done on the way.
   if (coding !== 'identity' && !(coding === 'zstd' && where.endsWith('.zst'))) {

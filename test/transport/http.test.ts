@@ -78,13 +78,18 @@ describe('what a request says', () => {
 
   it('uses one connection for reads that follow each other', async () => {
     let connections = 0;
-    const counting = createServer((request, response) => answer(request, response, CONTENT));
+    const counting = createServer((request, response) => {
+      if (request.url === '/absent') response.writeHead(404).end('a page for people');
+      else if (request.url === '/moved') response.writeHead(302, { location: '/x' }).end('a page for people');
+      else answer(request, response, CONTENT);
+    });
     counting.on('connection', () => connections++);
     await new Promise<void>((resolve) => counting.listen(0, '127.0.0.1', resolve));
     const source = open({}, `http://127.0.0.1:${(counting.address() as AddressInfo).port}/`);
     for (let round = 0; round < 30; round++) {
       await readAll(source, 'x', { range: { offset: round, length: 200_000 }, maxBytes: 200_000 });
-      await readAll(source, 'x', { maxBytes: CONTENT.length });
+      await readAll(source, 'moved', { maxBytes: CONTENT.length });
+      expect((await failure(source, {}, 'absent')).code).toBe('not-found');
     }
     expect(connections).toBe(1);
     await source.close();
@@ -226,6 +231,14 @@ describe('a bad server', () => {
   it('that declares too much is refused before its body is read', async () => {
     misbehave((_request, response) => response.writeHead(200, { 'content-length': 1e15 }).write('x'));
     expect((await failure(open())).code).toBe('verification-failed');
+  });
+
+  it('cannot use up the connections with errors', async () => {
+    const source = open({ connections: 2, idleTimeout: 100 });
+    misbehave((_request, response) => response.writeHead(500).write(Buffer.alloc(100_000)));
+    for (let round = 0; round < 5; round++) expect((await failure(source)).code).toBe('network');
+    server.behaviour = () => false;
+    expect(await readAll(source, PATH, { maxBytes: CONTENT.length })).toHaveLength(CONTENT.length);
   });
 
   it('that never answers is given up', async () => {

@@ -1,0 +1,45 @@
+/** `osupd pull`: brings what the channel offers; what runs stays as it is. */
+import type { Command } from 'commander';
+import type { CliContext } from '../context.ts';
+import { outputOf } from '../output.ts';
+import { parseRate } from '../rate.ts';
+
+interface PullFlags {
+  readonly dryRun?: boolean;
+  readonly limitRate?: number;
+}
+
+export function register(program: Command, context: CliContext): void {
+  program
+    .command('pull')
+    .description('download what the channel offers and make it the next deployment; what runs stays as it is')
+    .argument('[stack]', 'the stack (default: all)')
+    .option('--dry-run', 'say what would be downloaded and stored, and which ways there are, but change nothing')
+    .option('--limit-rate <bytes>', 'download at most so many bytes a second (500k, 2M)', parseRate)
+    .addHelpText('after', '\nExamples:\n  osupd pull\n  osupd pull --dry-run\n  osupd pull kiosk --limit-rate 500k')
+    .action((stack: string | undefined, flags: PullFlags, command: Command) => pull(stack, flags, command, context));
+}
+
+async function pull(only: string | undefined, flags: PullFlags, command: Command, context: CliContext): Promise<void> {
+  const { openDevice } = await import('../device.ts');
+  const { openUpdates } = await import('../updates.ts');
+  const { nothingNew, stackReport } = await import('../pull-report.ts');
+  const output = outputOf(command, context);
+  using _lock = flags.dryRun ? undefined : (await openDevice(command, context)).device.lock();
+  await using updates = await openUpdates(command, context, { only, limitRate: flags.limitRate });
+  const { stacks, configuration, device } = updates;
+  if (!stacks.some(({ state }) => state === 'available' || state === 'withdrawn')) throw nothingNew(stacks);
+  const common = { channel: configuration.channel, dryRun: flags.dryRun ?? false, stacks: stacks.map(stackReport) };
+  if (flags.dryRun) {
+    const { planPull } = await import('../../pull/pull.ts');
+    const { checkSpace } = await import('../../pull/space.ts');
+    const { pullJob } = await import('../pull-job.ts');
+    const { planReport, planText } = await import('../pull-report.ts');
+    const plan = await planPull(pullJob(updates, output, context));
+    output.result({ ...common, ...planReport(plan) }, () => planText(plan));
+    return checkSpace(device.pool, plan.space);
+  }
+  const { pulledReport, pulledText, pullStacks } = await import('../pull-stacks.ts');
+  const pulled = await pullStacks(updates, output, context);
+  output.result({ ...common, ...pulledReport(pulled) }, () => pulledText(pulled));
+}

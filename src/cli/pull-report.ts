@@ -1,0 +1,73 @@
+/** What check and pull tell: as text and as data. */
+import { OsupdError } from '../core/errors.ts';
+import type { PullPlan } from '../pull/pull.ts';
+import type { Way } from '../pull/ways.ts';
+import { formatBytes } from './output.ts';
+import { describeUpdate, type StackUpdate } from './updates.ts';
+
+/** A stack, for `--json`. */
+export function stackReport({ stack, state, images, held }: StackUpdate): object {
+  return {
+    stack,
+    state,
+    images: images.map(({ name, version, digest, before }) => ({ name, from: before ?? null, to: version, digest })),
+    ...(held === undefined ? {} : { heldBack: { reason: held.message, ...held.facts } }),
+  };
+}
+
+/** A plan, for `--json`. */
+export function planReport(plan: PullPlan): object {
+  return {
+    download: { bytes: plan.planning + plan.bytes, planning: plan.planning, requests: plan.requests },
+    space: plan.space,
+    plan: plan.images.map(({ release, way, others, missing }) => ({
+      name: release.name,
+      version: release.version,
+      digest: release.image.digest,
+      objects: { count: missing.length, bytes: missing.reduce((sum, { size }) => sum + size, 0) },
+      way,
+      others,
+    })),
+  };
+}
+
+/** What is to be downloaded, in one phrase. */
+export function downloadText({ planning, bytes }: PullPlan): string {
+  return `${formatBytes(planning + bytes)} to download`;
+}
+
+/** The ways of each image and the forecast, line by line. */
+export function planText(plan: PullPlan): string {
+  const lines = plan.images.flatMap(({ release, way, others }) => [
+    `${release.name} ${release.version}:`,
+    `  takes ${wayText(way)}`,
+    ...others.map((other) => `  not   ${wayText(other)}`),
+  ]);
+  const { space, planning } = plan;
+  return [
+    ...lines,
+    `${downloadText(plan)}${planning === 0 ? '' : `, ${formatBytes(planning)} of it were for this plan`}`,
+    `${formatBytes(space.bytes)} and ${space.inodes} inodes to store`,
+  ].join('\n');
+}
+
+const KINDS: Readonly<Record<Way['kind'], string>> = {
+  delta: 'a delta',
+  chain: 'a chain of deltas',
+  full: 'a full delta',
+  objects: 'single objects',
+};
+
+function wayText({ kind, bytes, requests, exact, files }: Way): string {
+  const steps = files.length > 1 ? ` (${files.length} files)` : '';
+  const plural = requests === 1 ? '' : 's';
+  return `${KINDS[kind]}${steps}: ${exact ? '' : 'at least '}${formatBytes(bytes)} in ${requests} request${plural}`;
+}
+
+/** The end of a command that found nothing to do: exit status 3, or 11 where the rollout is the reason. */
+export function nothingNew(stacks: readonly StackUpdate[]): OsupdError {
+  const held = stacks.find((update) => update.held !== undefined)?.held;
+  if (held !== undefined) return held;
+  const what = stacks.map((update) => `${update.stack} has ${describeUpdate(update)}`).join('; ');
+  return new OsupdError('nothing-to-do', `up to date: ${what}`);
+}

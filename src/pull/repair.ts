@@ -1,0 +1,63 @@
+/** Mends a pool: fetches exactly what is damaged or missing, checks it, and puts it in place of what was there. */
+import { writeFileSync } from 'node:fs';
+import type { Digest } from '../core/digest.ts';
+import { isSystemError } from '../core/errors.ts';
+import type { Progress } from '../core/progress.ts';
+import { ObjectBatch } from '../objects/ingest.ts';
+import type { Pool } from '../objects/pool.ts';
+import type { Source } from '../transport/source.ts';
+import type { ObjectReference } from '../tree/references.ts';
+import { DownloadCache } from './download-cache.ts';
+import { RepositoryFiles } from './repository-files.ts';
+import { fetchObjects } from './single-objects.ts';
+
+/** What is damaged or missing. The digests are those that deployments and images name, so nothing else needs a signature. */
+export interface Repairs {
+  readonly images: readonly Digest[];
+  readonly objects: readonly ObjectReference[];
+}
+
+export interface RepairOptions {
+  readonly pool: Pool;
+  readonly source: Source;
+  readonly progress: Progress;
+  readonly signal?: AbortSignal;
+}
+
+/**
+ * Fetches images and objects and replaces what is under their names, each in one step. Objects come first: an image is
+ * there only when its objects are (I1).
+ * @throws OsupdError `not-found` when the repository no longer has one of them; `verification-failed`, `network`, `no-space`
+ */
+export async function repairPool(repairs: Repairs, { pool, source, progress, signal }: RepairOptions): Promise<void> {
+  const files = new RepositoryFiles(source, new DownloadCache(pool.stagingDirectory), signal);
+  const step = 'repair';
+  const replaces = repairs.objects.some(({ digest }) => pool.hasObject(digest));
+  let done = 0;
+  const advance = () => progress({ kind: 'advance', step, done: ++done });
+  progress({ kind: 'start', step, total: repairs.objects.length + repairs.images.length, unit: 'items' });
+  const batch = await ObjectBatch.open(pool);
+  try {
+    await fetchObjects(repairs.objects, files, batch, advance);
+  } finally {
+    // What came before a failure is good.
+    await batch.close();
+  }
+  for (const digest of repairs.images) {
+    await pool.addImage(await files.imageByDigest(digest), digest);
+    advance();
+  }
+  if (replaces) dropKernelCaches();
+  progress({ kind: 'finish', step, done });
+}
+
+/** An overlay mount keeps the inode of an object that was replaced; dropping unused inodes makes it look again. */
+function dropKernelCaches(): void {
+  try {
+    writeFileSync('/proc/sys/vm/drop_caches', '2');
+  } catch (error) {
+    // Without root, or in a container, mounts that are in use show the repaired object after the next switch.
+    if (!isSystemError(error, 'EACCES') && !isSystemError(error, 'EROFS') && !isSystemError(error, 'EPERM'))
+      throw error;
+  }
+}
