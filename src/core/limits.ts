@@ -40,6 +40,9 @@ export const MAX_EXPANSION_FACTOR = 64;
 /** Path of an object as an image names it (composefs' PAYLOAD): PATH_MAX less the final NUL. */
 export const MAX_PAYLOAD_BYTES = 4095;
 
+/** Largest dump text: far more than the lines of MAX_TREE_NODES usually need, and positions in it fit in 31 bits. */
+export const MAX_DUMP_BYTES = 2 ** 31 - 1;
+
 /** Escaped text of all xattrs on one line of a dump, as composefs limits it. */
 export const MAX_DUMP_XATTR_TEXT_BYTES = 65535;
 
@@ -102,3 +105,18 @@ export const MAX_TIMESTAMP_BYTES = 16 << 10;
 
 /** A TUF snapshot: a hundred bytes for each role. */
 export const MAX_SNAPSHOT_BYTES = 1 << 20;
+
+/** Header of a delta before compression: about six bytes for each of ten million objects. */
+export const MAX_DELTA_HEADER_BYTES = 64 << 20;
+
+/** Image section of a delta as stored; a reader holds it in memory. The whole image of a tree of 4 million files fits. */
+export const MAX_DELTA_HEAD_BYTES = 512 << 20;
+
+/** One image, or the columns of its tree form, before compression. */
+export const MAX_DELTA_IMAGE_RAW_BYTES = MAX_IMAGE_BYTES;
+
+/** Codecs that one delta may name; there will never be as many. */
+export const MAX_DELTA_CODECS = 64;
+
+/** Memory of the codec zstd-base: twice the bases (as read, and in zstd) and once the content. The 47 MB of libnode.so fit. */
+export const MAX_DICTIONARY_CODEC_BYTES = 160 << 20;

@@ -42,30 +42,42 @@ export class XattrReader {
     if (inode.xattrBytes === 0) return xattrs;
     let filter = 0xffffffff;
     let bytes = 0;
-    for (const entry of this.entries(inode)) {
+    const add = (entry: XattrEntry) => {
       if (xattrs.has(entry.name)) throw this.#damage('an xattr is there twice', entry.at);
       bytes += entry.name.length + entry.value.length;
       if (bytes > MAX_STORED_XATTR_BYTES) throw this.#damage('the xattrs of an inode are too large', inode.xattrAt);
       filter &= ~(1 << entry.filterBit);
       xattrs.set(entry.name, entry.value);
-    }
+    };
+    for (const entry of this.ownOf(inode)) add(entry);
+    for (const entry of this.sharedOf(inode)) add(entry);
     if (filter >>> 0 !== this.#image.readUInt32LE(inode.xattrAt))
       throw this.#damage('the name filter does not fit the xattrs', inode.xattrAt);
     return xattrs;
   }
 
-  /** The entries of an inode that has an xattr area, own ones first. */
-  *entries({ xattrAt, xattrBytes }: StoredInode): Generator<XattrEntry> {
-    const end = xattrAt + xattrBytes;
-    const count = this.#image.readUInt8(xattrAt + 4);
-    const own = xattrAt + XATTR_HEADER_BYTES + 4 * count;
-    if (count > MAX_SHARED_XATTRS || own > end) throw this.#damage('too many shared xattrs', xattrAt + 4);
-    for (let at = own; at < end; ) {
+  /** The xattrs kept with an inode that has an xattr area. */
+  *ownOf(inode: StoredInode): Generator<XattrEntry> {
+    const end = inode.xattrAt + inode.xattrBytes;
+    for (let at = this.#ownStart(inode); at < end; ) {
       const entry = this.#entry(at, end);
       yield entry;
       at = entry.paddedEnd;
     }
-    for (let at = xattrAt + XATTR_HEADER_BYTES; at < own; at += 4) yield this.#sharedEntry(at);
+  }
+
+  /** Those of the shared table that an inode with an xattr area refers to. */
+  *sharedOf(inode: StoredInode): Generator<XattrEntry> {
+    const end = this.#ownStart(inode);
+    for (let at = inode.xattrAt + XATTR_HEADER_BYTES; at < end; at += 4) yield this.#sharedEntry(at);
+  }
+
+  #ownStart({ xattrAt, xattrBytes }: StoredInode): number {
+    const count = this.#image.readUInt8(xattrAt + 4);
+    const start = xattrAt + XATTR_HEADER_BYTES + 4 * count;
+    if (count > MAX_SHARED_XATTRS || start > xattrAt + xattrBytes)
+      throw this.#damage('too many shared xattrs', xattrAt + 4);
+    return start;
   }
 
   #sharedEntry(idAt: number): XattrEntry {

@@ -9,12 +9,18 @@ function escapeByte(byte: string): string {
 
 const HIDDEN = /[^!-[\]-~]/;
 const HIDDEN_OR_EQUALS = /[^!-<>-[\]-~]/;
+const EVERY_HIDDEN_BUT_SPACE = /[^ -[\]-~]/g;
 const EVERY_HIDDEN = new RegExp(HIDDEN, 'g');
 const EVERY_HIDDEN_OR_EQUALS = new RegExp(HIDDEN_OR_EQUALS, 'g');
 
 /** A path or other field. */
 export function escapeField(bytes: ByteString): string {
   return HIDDEN.test(bytes) ? bytes.replace(EVERY_HIDDEN, escapeByte) : bytes;
+}
+
+/** A path in a listing, where spaces stay. */
+export function escapePath(path: ByteString): string {
+  return path.replace(EVERY_HIDDEN_BUT_SPACE, escapeByte);
 }
 
 /** A field that may be left out: `-` stands for that, so a lone dash is escaped. */

@@ -123,10 +123,11 @@ export class DumpLine {
   }
 
   path(): ByteString {
-    const path = this.#unescaped('PATH');
+    const text = this.#text('PATH');
+    const path = unescapeField(text, (rule) => this.refuse(rule, 'PATH'));
     this.#path = path;
     // A slash that was escaped looks like a part of a name and would not be one.
-    if (countSlashes(path) !== countSlashes(this.#text('PATH'))) throw this.refuse('name holds a slash', 'PATH');
+    if (path !== text && countSlashes(path) !== countSlashes(text)) throw this.refuse('name holds a slash', 'PATH');
     return path;
   }
 

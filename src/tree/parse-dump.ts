@@ -4,7 +4,7 @@
  */
 import type { ByteString } from '../core/bytes.ts';
 import { OsupdError } from '../core/errors.ts';
-import { MAX_FILE_BYTES, MAX_INLINE_BYTES, MAX_TREE_DEPTH, MAX_TREE_NODES } from '../core/limits.ts';
+import { MAX_DUMP_BYTES, MAX_FILE_BYTES, MAX_INLINE_BYTES, MAX_TREE_DEPTH, MAX_TREE_NODES } from '../core/limits.ts';
 import { DumpLine } from './dump-line.ts';
 import { DumpLinks } from './dump-links.ts';
 import { brokenNameRule } from './rules.ts';
@@ -63,6 +63,7 @@ class DumpParser {
 
   parse(): Tree {
     const bytes = this.#bytes;
+    if (bytes.length > MAX_DUMP_BYTES) throw this.#limit('MAX_DUMP_BYTES', `${MAX_DUMP_BYTES} bytes`);
     const nul = bytes.indexOf(0);
     for (let start = 0; start < bytes.length; ) {
       const newline = bytes.indexOf(NEWLINE, start);
@@ -81,7 +82,7 @@ class DumpParser {
 
   #limit(limit: string, what: string): OsupdError {
     const line = this.#line.number;
-    return new OsupdError('limit-exceeded', `line ${line}: more than ${what}`, {
+    return new OsupdError('limit-exceeded', `${line === 0 ? '' : `line ${line}: `}more than ${what}`, {
       ...(this.#where === undefined ? {} : { where: this.#where }),
       facts: { limit, line },
     });

@@ -1,18 +1,12 @@
 /** `osupd diff [FROM] [TO]`: what differs between two deployments. */
 import type { Command } from 'commander';
-import { toText } from '../../core/bytes.ts';
 import { OsupdError } from '../../core/errors.ts';
 import type { Deployment } from '../../deploy/deployment-files.ts';
 import type { DeviceRoot } from '../../deploy/device.ts';
 import type { Amount, DeploymentDifference } from '../../deploy/difference.ts';
-import type { Difference } from '../../tree/compare.ts';
 import type { CliContext } from '../context.ts';
+import { differenceLine, plainDifference } from '../difference-text.ts';
 import { formatBytes, outputOf } from '../output.ts';
-
-const LETTERS = { added: 'A', removed: 'D', changed: 'M' } as const;
-
-/** Lines that are written at once. */
-const BATCH = 1000;
 
 interface DiffOptions {
   readonly stat?: boolean;
@@ -40,6 +34,7 @@ async function diff(
 ): Promise<void> {
   const { openDeviceRoot } = await import('../device.ts');
   const { compareDeployments } = await import('../../deploy/difference.ts');
+  const { writeLines } = await import('../write-lines.ts');
   const output = outputOf(command, context);
   const device = await openDeviceRoot(command, context);
   const { from, to } = await deploymentsNamed(device, earlier, later);
@@ -50,13 +45,7 @@ async function diff(
   } else if (stat) {
     output.result({}, statText(from, to, totals));
   } else {
-    for (let at = 0; at < differences.length; at += BATCH)
-      await output.write(
-        differences
-          .slice(at, at + BATCH)
-          .map(differenceLine)
-          .join(''),
-      );
+    await writeLines(output, differences.values().map(differenceLine));
   }
 }
 
@@ -78,15 +67,6 @@ async function deploymentsNamed(
     from: id === undefined ? undefined : readDeployment(device, stack, id),
     to: readDeployment(device, later.stack, later.id),
   };
-}
-
-function differenceLine({ kind, path }: Difference): string {
-  return `${LETTERS[kind]} ${toText(path)}\n`;
-}
-
-function plainDifference(difference: Difference): object {
-  const { kind, path } = difference;
-  return { kind, path: toText(path), ...(kind === 'changed' ? { fields: difference.fields } : {}) };
 }
 
 function statText(from: Deployment | undefined, to: Deployment, totals: DeploymentDifference['totals']): string {
