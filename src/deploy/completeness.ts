@@ -44,14 +44,26 @@ export async function checkComplete(
   });
 }
 
-/** Every object that some images name, once. The images themselves are checked against their digests. */
+/**
+ * Every object that some images name, once. The images themselves are checked against their digests.
+ * @throws OsupdError `damaged-store` for an image that is missing or changed; `damaged-image`.
+ */
 export async function objectsOfImages(pool: Pool, images: Iterable<Digest>): Promise<ObjectReference[]> {
   const objects = new Map<Digest, ObjectReference>();
   for (const digest of new Set(images)) {
+    if (!pool.hasImage(digest)) throw missingImage(pool, digest);
     const tree = decodeImage(await pool.readImage(digest), pool.imagePath(digest));
     for (const reference of objectsOf(tree)) objects.set(reference.digest, reference);
   }
   return [...objects.values()];
+}
+
+function missingImage(pool: Pool, digest: Digest): OsupdError {
+  return new OsupdError('damaged-store', 'the image is missing', {
+    where: pool.imagePath(digest),
+    remedy: 'run osupd fsck --repair',
+    facts: { image: digest },
+  });
 }
 
 async function damagedObjects(

@@ -210,7 +210,7 @@ describeWith(['root'], 'switching a real stack', () => {
     await osupd(device, 'switch');
     for (const path of [a, b]) unmountStack(path);
     rmSync(device.root.pool.imagePath(device.image('os', 'a', tree(97)).digest));
-    expect((await refused(device, 'activate')).status).toBe(5);
+    expect((await refused(device, 'activate')).status).toBe(10);
     expect(versionAt(b)).toBe('98');
   });
 
