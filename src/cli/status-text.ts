@@ -14,7 +14,7 @@ export function statusText(status: DeviceStatus): string {
 
 function stackText(stack: StackStatus): string {
   const { name, mountpoint, switch: mode, inUse, problem, deployments } = stack;
-  const place = mountpoint === null ? 'not configured' : `${mountpoint} (${mode} switch)`;
+  const place = mountpoint === null ? '(not configured)' : `at ${mountpoint} (${mode} switch)`;
   const blocks = deployments.map(deploymentRows);
   // Two columns for the bullet and a space, one for the colon.
   const width = Math.max(0, ...blocks.flat().map(([key]) => key.length)) + 3;
@@ -28,7 +28,7 @@ function stackText(stack: StackStatus): string {
   else if (mountpoint !== null && inUse === null) notes.push('  nothing is mounted here\n');
   else if (inUse !== null && !deployments.some((each) => each.inUse))
     notes.push(`  in use: ${inUse}, which was removed\n`);
-  return [`Stack ${name} at ${place}\n`, ...notes, ...text].join('\n');
+  return [`Stack ${name} ${place}\n`, ...notes, ...text].join('\n');
 }
 
 function deploymentRows({ id, roles, pinned, images, createdAt, origin, arguments: words }: DeploymentStatus): Row[] {

@@ -22,6 +22,7 @@ import {
 } from './deployment-files.ts';
 import type { DeviceRoot } from './device.ts';
 import { recoverLinks, removeLink, setLink } from './links.ts';
+import { publicAddress } from './public-address.ts';
 import { checkStackName } from './stack-name.ts';
 
 /**
@@ -29,7 +30,7 @@ import { checkStackName } from './stack-name.ts';
  * with the same images and arguments is used again. When that is the current one, nothing is next any more.
  *
  * @param images the topmost first; all of them complete in the device's pool.
- * @param createdAt now, as `2030-01-31T23:59:59Z`.
+ * @param origin noted without passwords and tokens. @param createdAt now, as `2030-01-31T23:59:59Z`.
  * @param options `arguments`: kernel arguments, each one word.
  * @returns the deployment; it was the current one before, or it is next now.
  * @throws OsupdError `damaged-store` when an image is not in the pool; `no-space`.
@@ -60,7 +61,7 @@ export async function deployImages(
       stack,
       images,
       createdAt,
-      origin,
+      origin: { ...origin, url: publicAddress(origin.url) },
       arguments: words,
     }));
   if (deployment.id === links.current) removeLink(device, 'next', stack);

@@ -10,12 +10,14 @@ import type { DeployedImage, Deployment, Origin } from './deployment-files.ts';
 import type { DeviceRoot, LinkKind } from './device.ts';
 import { readLinks } from './links.ts';
 import { readPins } from './pins.ts';
+import { publicAddress } from './public-address.ts';
 import { shownDeployment } from './switch.ts';
 
 /** `osupd status --json`; docs/deployments.md has the fields. New fields may come, none changes its meaning. */
 export interface DeviceStatus {
   readonly schema: 'osupd-status/1';
   readonly root: string;
+  /** Without passwords and tokens. */
   readonly url: readonly string[];
   readonly channel: string;
   /** Configured stacks in their order, then those that only have deployments. */
@@ -65,7 +67,7 @@ export function readStatus(device: DeviceRoot, configuration: Configuration): De
   return {
     schema: 'osupd-status/1',
     root: device.directory,
-    url: configuration.url,
+    url: configuration.url.map(publicAddress),
     channel: configuration.channel,
     stacks: [...names]
       .map((name) => readStack(device, name, configuration.stacks[name]))

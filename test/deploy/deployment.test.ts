@@ -59,6 +59,17 @@ describe('deploying images', () => {
     expect(readlinkSync(device.linkPath('next', 'system'))).toBe(`../deployments/system/${made.id}`);
   });
 
+  it('notes where it came from without passwords and tokens', async () => {
+    const device = await newDevice(directory);
+    const images = [await fakeImage(device, 'os', '1')];
+    const origin = { url: 'https://me:secret@updates.example/os?token=secret', channel: 'stable' };
+    const { id } = await deployImages(device, 'system', images, origin, at(1));
+    expect(readDeployment(device, 'system', id).origin).toEqual({
+      url: 'https://updates.example/os',
+      channel: 'stable',
+    });
+  });
+
   it('writes files that a shell can read', async () => {
     const device = await newDevice(directory);
     const images = [await fakeImage(device, 'kiosk', '1.0~rc1'), await fakeImage(device, 'os', '12')];

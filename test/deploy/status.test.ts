@@ -1,0 +1,187 @@
+import { rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { beforeAll, describe, expect, it } from 'vitest';
+import { listDeploymentIds } from '../../src/deploy/deployment.ts';
+import { makeCurrent } from '../../src/deploy/links.ts';
+import { unmountStack } from '../../src/deploy/live.ts';
+import { at, ORIGIN, TestDevice } from '../helpers/device.ts';
+import { enterMountNamespace } from '../helpers/mount-namespace.ts';
+import { describeWith } from '../helpers/requirements.ts';
+import { jsonOf, runCommand } from '../helpers/run-command.ts';
+import { longText } from '../helpers/stack.ts';
+import { temporaryDirectory } from '../helpers/temporary.ts';
+
+const directory = temporaryDirectory();
+
+async function deviceWith(versions: number): Promise<{ device: TestDevice; ids: string[]; digests: string[] }> {
+  const device = await TestDevice.create(directory);
+  const images = Array.from({ length: versions }, (_, at) =>
+    device.image('os', `${at + 1}`, { 'usr/bin/program': longText(`program ${at + 1}`) }),
+  );
+  const ids: string[] = [];
+  for (const image of images) {
+    const { id } = await device.deploy([image]);
+    ids.push(id);
+    if (image !== images.at(-1)) await makeCurrent(device.root, 'system', id, () => {});
+  }
+  return { device, ids, digests: images.map(({ digest }) => digest) };
+}
+
+async function statusText(device: TestDevice): Promise<string> {
+  const { status, stdout, stderr } = await runCommand(['status', '--root', device.directory]);
+  expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
+  return stdout;
+}
+
+describe('osupd status', () => {
+  it('lists next, current, rollback and older deployments, keys aligned to the right', async () => {
+    const { device, ids, digests } = await deviceWith(4);
+    await runCommand(['pin', '1', '--root', device.directory]);
+    const [one, two, three, four] = ids;
+    expect(await statusText(device)).toBe(`\
+Stack system at ${device.mountpoint} (live switch)
+
+  nothing is mounted here
+
+      Next deployment: ${four}
+              Version: os 4
+               Digest: ${digests[3]}
+          Deployed at: 2030-01-01T00:03:00Z
+               Origin: https://updates.example/os (stable)
+
+   Current deployment: ${three}
+              Version: os 3
+               Digest: ${digests[2]}
+          Deployed at: 2030-01-01T00:02:00Z
+               Origin: https://updates.example/os (stable)
+
+  Rollback deployment: ${two}
+              Version: os 2
+               Digest: ${digests[1]}
+          Deployed at: 2030-01-01T00:01:00Z
+               Origin: https://updates.example/os (stable)
+
+      Kept deployment: ${one}
+              Version: os 1
+               Digest: ${digests[0]}
+          Deployed at: 2030-01-01T00:00:00Z
+               Origin: https://updates.example/os (stable)
+               Pinned: yes
+
+Pool: 4 images (65.5 kB), 4 objects (36.0 kB)
+`);
+  });
+
+  it('names every image of a stack with its digest', async () => {
+    const device = await TestDevice.create(directory);
+    const [app, os] = [device.image('app', '7', { 'etc/app': 'x' }), device.image('os', '1', { 'etc/os': 'x' })];
+    await device.deploy([app, os]);
+    expect(await statusText(device)).toContain(`\
+          Version: app 7, os 1
+          Digests: ${app.digest} app
+                   ${os.digest} os
+`);
+  });
+
+  it('has a stable form as JSON', async () => {
+    const { device, ids, digests } = await deviceWith(2);
+    const deployment = (version: number, roles: string[]) => ({
+      id: ids[version - 1],
+      roles,
+      inUse: false,
+      pinned: false,
+      images: [{ name: 'os', version: `${version}`, digest: digests[version - 1] }],
+      createdAt: at(version - 1),
+      origin: ORIGIN,
+      arguments: [],
+    });
+    expect(await jsonOf(['status', '--root', device.directory])).toEqual({
+      schema: 'osupd-status/1',
+      root: device.directory,
+      url: [ORIGIN.url],
+      channel: 'stable',
+      stacks: [
+        {
+          name: 'system',
+          mountpoint: device.mountpoint,
+          switch: 'live',
+          inUse: null,
+          problem: null,
+          deployments: [deployment(2, ['next']), deployment(1, ['current'])],
+        },
+      ],
+      pool: { images: { count: 2, bytes: 32_768 }, objects: { count: 2, bytes: 18_000 } },
+    });
+  });
+
+  it('shows a stack that was never pulled, and one that is not configured any more', async () => {
+    const { device } = await deviceWith(1);
+    device.configure(`[stack.other]\nmountpoint = "${join(device.directory, 'mnt/other')}"\n`);
+    const text = await statusText(device);
+    expect(text).toContain('nothing is deployed yet: run osupd pull');
+    expect(text).toContain('Stack system (not configured)\n');
+  });
+
+  it('keeps passwords and tokens of addresses to itself', async () => {
+    const { device } = await deviceWith(1);
+    const text = `url = "https://me:secret@updates.example/os?token=secret"\n[stack.system]\nmountpoint = "/x"\n`;
+    writeFileSync(join(device.directory, 'osupd.toml'), text);
+    expect(await jsonOf(['status', '--root', device.directory])).toMatchObject({ url: ['https://updates.example/os'] });
+  });
+
+  it('names a deployment that cannot be read', async () => {
+    const { device, ids } = await deviceWith(1);
+    rmSync(join(device.root.deploymentDirectory('system', ids[0] ?? ''), 'stack'));
+    const { status, stderr } = await runCommand(['status', '--root', device.directory]);
+    expect(status).toBe(10);
+    expect(stderr).toContain(
+      `deployments/system/${ids[0]}: deployment without file "stack"; remove it with osupd undeploy`,
+    );
+    expect((await runCommand(['undeploy', '1', '--root', device.directory])).status).toBe(0);
+    expect(await statusText(device)).toContain('nothing is deployed yet');
+  });
+
+  it('without a root or a configuration says what to do', async () => {
+    const { status, stderr } = await runCommand(['status', '--root', join(directory, 'absent')]);
+    expect({ status, stderr }).toMatchObject({ status: 5, stderr: expect.stringContaining('osupd init') });
+  });
+});
+
+describeWith(['root'], 'osupd status of mounted stacks', () => {
+  beforeAll(() => enterMountNamespace());
+
+  it('marks what is really mounted, whatever the links say', async () => {
+    const { device, ids } = await deviceWith(2);
+    await runCommand(['switch', '--root', device.directory]);
+    const lines = async () => (await statusText(device)).split('\n').filter((line) => /deployment:/.test(line));
+    expect(await lines()).toEqual([`●  Current deployment: ${ids[1]}`, `  Rollback deployment: ${ids[0]}`]);
+    // As if the switch back was cut off between its record and the mount.
+    await makeCurrent(device.root, 'system', ids[0] ?? '', () => {});
+    expect(await lines()).toEqual([`   Current deployment: ${ids[0]}`, `● Rollback deployment: ${ids[1]}`]);
+    await runCommand(['activate', '--root', device.directory]);
+    expect(await lines()).toEqual([`●  Current deployment: ${ids[0]}`, `  Rollback deployment: ${ids[1]}`]);
+    unmountStack(device.mountpoint);
+  });
+
+  it('undeploy refuses what is current, mounted or pinned, and removes nothing then', async () => {
+    const { device, ids } = await deviceWith(3);
+    await runCommand(['switch', '--root', device.directory]);
+    await runCommand(['pin', 'rollback', '--root', device.directory]);
+    // Mounted, but not current.
+    await makeCurrent(device.root, 'system', ids[0] ?? '', () => {});
+    for (const [name, reason] of [
+      ['1', 'the current one'],
+      ['3', `mounted at ${device.mountpoint}`],
+      ['2', 'pinned'],
+    ] as const) {
+      const { status, stderr } = await runCommand(['undeploy', name, '--root', device.directory]);
+      expect({ status, stderr }).toMatchObject({ status: 2, stderr: expect.stringContaining(reason) });
+    }
+    await runCommand(['unpin', '2', '--root', device.directory]);
+    expect((await runCommand(['undeploy', '2', '3', '--root', device.directory])).status).toBe(2);
+    expect(listDeploymentIds(device.root, 'system')).toEqual(ids);
+    unmountStack(device.mountpoint);
+    const { stdout } = await runCommand(['undeploy', '2', '3', '--root', device.directory]);
+    expect(stdout).toBe(`removed system/${ids[1]}\nremoved system/${ids[2]}\n`);
+  });
+});
