@@ -115,7 +115,14 @@ function attachBeneath(mount: number, place: string): void {
     attachMount(mount, place, { beneath: true });
   } catch (error) {
     if (errnoOf(error) !== 'EINVAL') throw error;
-    if (kernelIsAtLeast('6.5')) throw error;
+    if (kernelIsAtLeast('6.5')) {
+      throw new OsupdError('unsupported', 'the kernel does not mount beneath the stack here', {
+        where: place,
+        remedy: 'use a directory that is not on the first root of the system (the initramfs), or set switch = "boot"',
+        facts: { errno: 'EINVAL' },
+        cause: error,
+      });
+    }
     throw kernelLacks('switching a mount in one step (MOVE_MOUNT_BENEATH)', '6.5', {
       where: place,
       remedy: 'set switch = "boot" for this stack',

@@ -6,6 +6,7 @@ import { mkdirSync, readdirSync, rmdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { toText } from '../core/bytes.ts';
 import { toOsupdError } from '../core/errors.ts';
+import { errnoOf } from '../sys/libc.ts';
 import { attachMount, detachMount } from '../sys/mount.ts';
 import { readMounts } from '../sys/mountinfo.ts';
 import { isAlive } from '../sys/processes.ts';
@@ -56,7 +57,13 @@ function clearAbandoned(): void {
     const pid = NAME.exec(name)?.[1];
     if (pid === undefined) continue;
     // The directory of this very process is an old one with the same number: it uses one at a time.
-    if (Number(pid) === process.pid || !isAlive(Number(pid))) clear(join(PARENT, name));
+    if (Number(pid) !== process.pid && isAlive(Number(pid))) continue;
+    try {
+      clear(join(PARENT, name));
+    } catch (error) {
+      // Another process clears it at the same time.
+      if (errnoOf(error) !== 'ENOENT') throw error;
+    }
   }
 }
 
@@ -65,6 +72,7 @@ function clear(directory: string): void {
     .map((mount) => toText(mount.mountpoint))
     .filter((path) => path.startsWith(`${directory}/`));
   for (const path of mounted.reverse()) detachMount(path);
+  // Never recursively: in a mount that is still there that would go into the pool.
   for (const name of readdirSync(directory)) rmdirSync(join(directory, name));
   rmdirSync(directory);
 }

@@ -1,4 +1,5 @@
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import {
   closeSync,
   existsSync,
@@ -23,9 +24,13 @@ import { WaitingShell } from '../helpers/shell.ts';
 import { longText, TestPool } from '../helpers/stack.ts';
 import { temporaryDirectory } from '../helpers/temporary.ts';
 
-/** Switches under eight readers; the long form is OSUPD_TEST_SCALE=9, 540 of them. */
-const SWITCHES = 60 * Number(process.env.OSUPD_TEST_SCALE ?? 1);
+const SCALE = Number(process.env.OSUPD_TEST_SCALE ?? 1);
+/** Switches under eight readers; 500 in the long form. */
+const SWITCHES = Math.min(60 * SCALE, 500);
+/** Switches that are cut short by SIGKILL. */
+const KILLS = Math.min(8 * SCALE, 200);
 
+const SWITCHER = new URL('../helpers/switcher.ts', import.meta.url).pathname;
 const directory = temporaryDirectory();
 let pool: TestPool;
 let number = 0;
@@ -121,6 +126,34 @@ describeWith(['root', 'unshare'], 'a live switch', () => {
     expect(versionAt(root)).toBe(4);
     unmountStack(root);
   });
+
+  it(`that is killed at any instant leaves a stack that shows, and nothing that the next does not clear up: ${KILLS} times`, async () => {
+    const root = newMountpoint();
+    const images = [1, 2].map((version) => pool.addImage({ a: longText(`${version} `) }));
+    switchLive(root, mountVersion(3));
+    for (let round = 0; round < KILLS; round++) {
+      const child = spawn(process.execPath, [SWITCHER, root, pool.objects, ...images], {
+        stdio: ['ignore', 'pipe', 'inherit'],
+      });
+      await once(child.stdout, 'data');
+      // Anywhere in one of its first switches, which take some milliseconds each.
+      await pause((round * 7) % 23);
+      child.kill('SIGKILL');
+      await once(child, 'exit');
+      expect(versionAt(root)).toBeGreaterThan(0);
+      finishInterruptedSwitch(root);
+      expect(mountsAt(root)).toHaveLength(1);
+      switchLive(root, mountVersion(3));
+      expect(versionAt(root)).toBe(3);
+    }
+    // Clears up behind all of them.
+    mountStack({ images, pool: pool.objects, verity: 'off', without: new Set(['append-layers']) })[Symbol.dispose]();
+    expect(readMounts().filter(({ mountpoint }) => mountpoint.startsWith('/run/osupd-mount-'))).toEqual([]);
+    // Other tests may be at work there at the same time.
+    const abandoned = (name: string) => /^osupd-mount-\d+$/.test(name) && !existsSync(`/proc/${name.slice(12)}`);
+    expect(readdirSync('/run').filter(abandoned)).toEqual([]);
+    unmountStack(root);
+  }, 600_000);
 
   it('takes the mounts inside along, with what is mounted inside those', () => {
     const root = newMountpoint();
