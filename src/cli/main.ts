@@ -29,7 +29,6 @@ async function buildProgram(argv: readonly string[], context: CliContext): Promi
     .description(
       'Update operating system and application images: composefs trees over one object pool, moved by deltas.',
     )
-    .version(context.version, '--version', 'print the version')
     .option('--json', 'print results and errors as JSON')
     .option('-q, --quiet', 'print errors only')
     .option('-v, --verbose', 'print more: alternatives, decisions, stacks of errors')
@@ -46,6 +45,8 @@ async function buildProgram(argv: readonly string[], context: CliContext): Promi
     })
     .addHelpText('after', EXIT_HELP);
   const first = words(argv)[0];
+  // Not beside a command: `osupd build` has an option of this name.
+  if (first === undefined) program.version(context.version, '--version', 'print the version');
   const names = COMMANDS.some((command) => command.name === first)
     ? [first ?? '']
     : COMMANDS.map((command) => command.name);
