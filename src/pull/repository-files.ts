@@ -11,6 +11,7 @@ import { decodeObjectSizes } from '../repository/object-sizes.ts';
 import type { Release, StoredFile } from '../repository/release.ts';
 import { decompressBytes, decompressStream } from '../repository/zstd.ts';
 import { placeOf, type ReadRange, type Source } from '../transport/source.ts';
+import type { ObjectReference } from '../tree/references.ts';
 import type { DownloadCache } from './download-cache.ts';
 
 /** The most that zstd adds to content that does not compress, with its frame (ZSTD_COMPRESSBOUND, and room for small ones). */
@@ -92,6 +93,12 @@ export class RepositoryFiles {
       // The decompressor passes on failures of the download; anything else is its own.
       throw failure ?? this.#bad(path, `it is no zstd frame (${(error as Error).message})`, error);
     }
+  }
+
+  /** The error for an object whose content was refused by whoever took it: with its place in the repository. */
+  refusalOf({ digest }: ObjectReference, error: unknown): unknown {
+    const isRefusal = error instanceof OsupdError && error.code === 'verification-failed' && error.where === digest;
+    return isRefusal ? this.#bad(objectPath(digest), error.message, error) : error;
   }
 
   /** A range of a delta's file, counted from its start. */

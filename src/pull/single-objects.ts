@@ -28,7 +28,11 @@ export async function fetchObjects(
     for (const object of queue) {
       if (failure !== undefined) return;
       const { digest, size, stored } = object;
-      await batch.addExpected(digest, size, files.objectContent(digest, size, stored));
+      try {
+        await batch.addExpected(digest, size, files.objectContent(digest, size, stored));
+      } catch (error) {
+        throw files.refusalOf(object, error);
+      }
       onObject(object);
     }
   };
