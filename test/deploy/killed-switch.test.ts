@@ -1,5 +1,4 @@
 /** I4 with the kernel: a command is killed at each call that changes links or mounts, and the next command goes on from there. */
-import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { afterEach, beforeAll, expect, it } from 'vitest';
@@ -7,6 +6,7 @@ import { readLinks, type StackLinks } from '../../src/deploy/links.ts';
 import { unmountStack } from '../../src/deploy/live.ts';
 import { readMounts } from '../../src/sys/mountinfo.ts';
 import { TestDevice } from '../helpers/device.ts';
+import { CHANGING_CALLS, killBefore } from '../helpers/kill.ts';
 import { enterMountNamespace } from '../helpers/mount-namespace.ts';
 import { describeWith } from '../helpers/requirements.ts';
 import { runCommand } from '../helpers/run-command.ts';
@@ -15,24 +15,8 @@ import { temporaryDirectory } from '../helpers/temporary.ts';
 
 const directory = temporaryDirectory();
 
-/** The calls that change names and mounts. */
-const CALLS = ['symlink', 'rename', 'unlink', 'move_mount', 'umount2'];
-
 const MAIN = resolve(import.meta.dirname, '../../src/cli/main.ts');
-
-/** Runs a command and kills it before its `count`th call (from 1) of one kind. False when it ended before. */
-function killBefore(call: string, count: number, args: readonly string[]): boolean {
-  const code = `import(${JSON.stringify(MAIN)}).then((module) => module.main())`;
-  const inject = ['-e', `trace=${call}`, '-e', `inject=${call}:signal=SIGKILL:when=${count}`];
-  const child = spawnSync(
-    'strace',
-    ['-f', '-qq', '-o', '/dev/null', ...inject, process.execPath, '-e', code, 'osupd', ...args],
-    { encoding: 'utf8' },
-  );
-  if (child.signal === 'SIGKILL') return true;
-  expect({ status: child.status, stderr: child.stderr }).toEqual({ status: 0, stderr: '' });
-  return false;
-}
+const CODE = `import { main } from ${JSON.stringify(MAIN)}; await main();`;
 
 /** Kills a command before each of its calls in turn, each time on a new device. Returns how often. */
 async function killEverywhere(
@@ -41,11 +25,11 @@ async function killEverywhere(
   check: (device: TestDevice, before: StackLinks) => Promise<void>,
 ): Promise<number> {
   let kills = 0;
-  for (const call of CALLS) {
+  for (const call of CHANGING_CALLS) {
     for (let count = 1; ; count++) {
       const device = await prepare();
       const before = readLinks(device.root, 'system');
-      if (!killBefore(call, count, [name, '--root', device.directory])) break;
+      if (!killBefore(call, count, CODE, ['osupd', name, '--root', device.directory])) break;
       kills++;
       await check(device, before);
     }

@@ -1,0 +1,49 @@
+/** A disk whose power can be cut: what was not synced is lost, as on real hardware. Needs root. */
+import { execFileSync } from 'node:child_process';
+import { closeSync, ftruncateSync, mkdirSync, mkdtempSync, openSync } from 'node:fs';
+import { join } from 'node:path';
+import koffi from 'koffi';
+
+/** EXT4_IOC_SHUTDOWN = _IOR('X', 125, __u32), with EXT4_GOING_FLAGS_NOLOGFLUSH: even the journal's open transaction is lost. */
+const SHUTDOWN = 0x8004587d;
+const NO_LOG_FLUSH = 2;
+
+/** Call it after `enterMountNamespace`. Only synchronous calls of node:fs, and other processes, see the disk. */
+export class CrashDisk implements Disposable {
+  readonly directory: string;
+  readonly #image: string;
+
+  constructor(parent: string) {
+    const base = mkdtempSync(join(parent, 'disk-'));
+    this.directory = join(base, 'mnt');
+    this.#image = join(base, 'image');
+    mkdirSync(this.directory);
+    const fd = openSync(this.#image, 'w');
+    ftruncateSync(fd, 32 << 20);
+    closeSync(fd);
+    execFileSync('mkfs.ext4', ['-q', this.#image]);
+    this.#mount();
+  }
+
+  /** Cuts the power and starts again. */
+  crash(): void {
+    const fd = openSync(this.directory, 'r');
+    const ioctl = koffi.load(null).func('int ioctl(int fd, ulong request, void *value)');
+    const value = Buffer.alloc(4);
+    value.writeUInt32LE(NO_LOG_FLUSH);
+    const result = ioctl(fd, SHUTDOWN, value);
+    closeSync(fd);
+    if (result !== 0) throw new Error(`cannot shut the file system down: errno ${koffi.errno()}`);
+    execFileSync('umount', [this.directory]);
+    this.#mount();
+  }
+
+  #mount(): void {
+    // noauto_da_alloc: ext4 must not save a program that forgets to sync what it renames.
+    execFileSync('mount', ['-o', 'loop,noauto_da_alloc', this.#image, this.directory]);
+  }
+
+  [Symbol.dispose](): void {
+    execFileSync('umount', ['-l', this.directory]);
+  }
+}
