@@ -91,6 +91,7 @@ class DumpParser {
   #addLine(): void {
     const line = this.#line;
     const path = line.path();
+    if (path === '') throw line.refuse('empty path', 'PATH');
     const mode = line.mode();
     const type = TYPE_OF_BITS.get(mode & 0o170000);
     if (type === undefined) throw line.refuse('mode without a file type', 'MODE');
@@ -115,7 +116,6 @@ class DumpParser {
       if (this.#root !== undefined) throw line.refuse('a second root', 'PATH');
       return undefined;
     }
-    if (given === '') throw line.refuse('empty path', 'PATH');
     if (!given.startsWith('/')) throw line.refuse('path is not absolute', 'PATH');
     if (this.#root === undefined) throw line.refuse('the first line is not the root', 'PATH');
     const path = given.includes('//') ? given.replace(/\/\/+/g, '/') : given;
