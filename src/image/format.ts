@@ -4,6 +4,7 @@
  * (fs/erofs/erofs_fs.h) and what composefs 1.0 writes of it.
  */
 import type { ByteString } from '../core/bytes.ts';
+import { MAX_EXPANSION_BASE_BYTES, MAX_EXPANSION_FACTOR } from '../core/limits.ts';
 
 export const BLOCK_BYTES = 4096;
 export const BLOCK_BITS = 12;
@@ -144,4 +145,9 @@ export function chunksOf(size: number): { bits: number; count: number } {
   let bits = BLOCK_BITS;
   while (bits < MAX_CHUNK_BITS && 2 ** bits < size) bits++;
   return { bits, count: Math.ceil(size / 2 ** bits) };
+}
+
+/** What paths, xattrs and contents of an image's entries may come to when each is written out. */
+export function maxExpansion(imageBytes: number): number {
+  return MAX_EXPANSION_BASE_BYTES + MAX_EXPANSION_FACTOR * imageBytes;
 }

@@ -32,6 +32,8 @@ export interface PreparedImage {
   readonly hasAcl: boolean;
   /** The smallest mtime. */
   readonly buildTime: Time;
+  /** Bytes that paths, xattrs and contents come to when each entry is written out. */
+  readonly expansion: number;
 }
 
 export interface VersionRange {
@@ -40,12 +42,12 @@ export interface VersionRange {
 }
 
 const NO_NAMES: readonly ByteString[] = [];
-const NO_CHILDREN: readonly number[] = [];
+const NO_CHILDREN: number[] = [];
 const NO_VALUE = new Uint8Array(0);
 
 /** @throws OsupdError `invalid-tree` with facts `rule` and `path`; `limit-exceeded` for too many or too deep nodes. */
 export function prepareImage(tree: Tree, versions: VersionRange): PreparedImage {
-  const { places, hasWhiteout, buildTime } = new Placer(tree).place();
+  const { places, links, hasWhiteout, buildTime } = new Placer(tree).place();
   const version = hasWhiteout ? versions.maxVersion : versions.minVersion;
   const pool = new XattrPool();
   const inodes = places.map(({ node, names, children, holdsWhiteouts, hidden }, index): PreparedInode => {
@@ -59,13 +61,26 @@ export function prepareImage(tree: Tree, versions: VersionRange): PreparedImage 
       children,
     };
   });
+  let expansion = 0;
+  for (let index = 0; index < inodes.length; index++)
+    expansion += (places[index] as Place).pathBytes + writtenBytes(inodes[index] as PreparedInode);
+  for (const { place, name, number } of links)
+    expansion += place.pathBytes + 1 + name.length + writtenBytes(inodes[number] as PreparedInode);
   return {
     version,
     inodes,
     sharedXattrs: pool.share(),
     hasAcl: pool.has('system.posix_acl_access') || pool.has('system.posix_acl_default'),
     buildTime,
+    expansion,
   };
+}
+
+/** Bytes of an inode's xattrs and content. */
+function writtenBytes({ node, xattrs }: PreparedInode): number {
+  let bytes = node.type === 'symlink' ? node.target.length : node.type === 'file' ? (node.content?.length ?? 0) : 0;
+  for (const { name, value } of xattrs) bytes += name.length + value.length;
+  return bytes;
 }
 
 function isWhiteout(node: TreeNode): boolean {
@@ -83,17 +98,27 @@ interface Place {
   readonly parent: number;
   readonly name: ByteString;
   readonly depth: number;
+  readonly pathBytes: number;
   readonly hidden: boolean;
   names: readonly ByteString[];
-  children: readonly number[];
+  children: number[];
   holdsWhiteouts: boolean;
+}
+
+/** A further name of an inode, whose number is known when all are placed. */
+interface Link {
+  readonly place: Place;
+  readonly slot: number;
+  readonly name: ByteString;
+  readonly target: TreeNode;
+  number: number;
 }
 
 /** Numbers the inodes breadth-first and checks every node on the way. */
 class Placer {
   readonly #places: Place[] = [];
   readonly #numbers = new Map<TreeNode, number>();
-  readonly #links: { children: number[]; slot: number; target: TreeNode; parent: number; name: ByteString }[] = [];
+  readonly #links: Link[] = [];
   readonly #root: DirectoryNode;
   #hasWhiteout = false;
   #buildTime: Time;
@@ -103,18 +128,21 @@ class Placer {
     this.#buildTime = tree.root.mtime;
   }
 
-  place(): { places: readonly Place[]; hasWhiteout: boolean; buildTime: Time } {
-    this.#add(this.#root, 0, '', 0, false);
+  place(): { places: readonly Place[]; links: readonly Link[]; hasWhiteout: boolean; buildTime: Time } {
+    this.#add(this.#root, 0, '', false);
     for (let index = 0; index < this.#places.length; index++) {
       const place = this.#places[index] as Place;
       if (place.node.type === 'directory') this.#enter(place, place.node, index);
     }
-    for (const { children, slot, target, parent, name } of this.#links) {
-      const number = this.#numbers.get(target);
-      if (number === undefined) throw this.#refuse('hard link target is not in the tree', parent, name);
-      children[slot] = number;
+    for (const link of this.#links) {
+      const number = this.#numbers.get(link.target);
+      const { node } = link.place;
+      if (number === undefined)
+        throw this.#refuse('hard link target is not in the tree', this.#numbers.get(node) ?? 0, link.name);
+      link.number = number;
+      link.place.children[link.slot] = number;
     }
-    return { places: this.#places, hasWhiteout: this.#hasWhiteout, buildTime: this.#buildTime };
+    return { places: this.#places, links: this.#links, hasWhiteout: this.#hasWhiteout, buildTime: this.#buildTime };
   }
 
   #enter(place: Place, directory: DirectoryNode, index: number): void {
@@ -130,11 +158,11 @@ class Placer {
       const broken = brokenEntryRule(name, entry);
       if (broken !== undefined) throw this.#refuse(broken, index, name);
       if (entry.type === 'hardlink') {
-        this.#links.push({ children, slot, target: entry.target, parent: index, name });
+        this.#links.push({ place, slot, name, target: entry.target, number: -1 });
         continue;
       }
       if (isWhiteout(entry)) this.#hasWhiteout = place.holdsWhiteouts = true;
-      children[slot] = this.#add(entry, index, name, place.depth + 1, false);
+      children[slot] = this.#add(entry, index, name, false);
     }
     place.names = names;
     place.children = children;
@@ -153,11 +181,13 @@ class Placer {
       xattrs: label === undefined ? new Map() : new Map([['security.selinux', label]]),
       rdev: 0,
     };
-    return this.#add(device, 0, name, 1, true);
+    return this.#add(device, 0, name, true);
   }
 
-  #add(node: TreeNode, parent: number, name: ByteString, depth: number, hidden: boolean): number {
+  #add(node: TreeNode, parent: number, name: ByteString, hidden: boolean): number {
     const index = this.#places.length;
+    const above = this.#places[parent];
+    const depth = above === undefined ? 0 : above.depth + 1;
     const broken = this.#numbers.has(node) ? 'one node in two places' : brokenNodeRule(node);
     if (broken !== undefined) throw this.#refuse(broken, parent, name);
     if (index >= MAX_TREE_NODES) throw this.#limit('MAX_TREE_NODES', `more than ${MAX_TREE_NODES} inodes`);
@@ -169,6 +199,7 @@ class Placer {
       parent,
       name,
       depth,
+      pathBytes: above === undefined ? 0 : above.pathBytes + 1 + name.length,
       hidden,
       names: NO_NAMES,
       children: NO_CHILDREN,

@@ -5,11 +5,11 @@
  */
 import { type ByteString, toText } from '../core/bytes.ts';
 import { OsupdError } from '../core/errors.ts';
-import { MAX_EXPANSION_BASE_BYTES, MAX_EXPANSION_FACTOR, MAX_TREE_DEPTH, MAX_TREE_NODES } from '../core/limits.ts';
+import { MAX_TREE_DEPTH, MAX_TREE_NODES } from '../core/limits.ts';
 import { brokenNameRule } from '../tree/rules.ts';
 import { HIDDEN_NAMES } from '../tree/stored-names.ts';
 import { type DirectoryNode, EPOCH, type Time, type Tree, type TreeNode } from '../tree/tree.ts';
-import { BLOCK_BYTES, COMPACT, ENTRY_TYPE, INODES_START, LAYOUT, roundUp, SLOT_BYTES } from './format.ts';
+import { BLOCK_BYTES, COMPACT, ENTRY_TYPE, INODES_START, LAYOUT, maxExpansion, roundUp, SLOT_BYTES } from './format.ts';
 import { placeInode } from './layout.ts';
 import { readEntries, type StoredEntry } from './read-entries.ts';
 import { contentOf, type Damage, readInode, type StoredInode } from './read-inode.ts';
@@ -291,7 +291,7 @@ export class ImageReader {
 
   #charge(bytes: number, offset: number): void {
     this.#expansion += bytes;
-    if (this.#expansion > MAX_EXPANSION_BASE_BYTES + MAX_EXPANSION_FACTOR * this.#image.length)
+    if (this.#expansion > maxExpansion(this.#image.length))
       throw this.#damage('paths and xattrs that come to far more than the image', offset);
   }
 

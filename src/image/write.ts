@@ -18,6 +18,7 @@ import {
   LAYOUT,
   LAYOUT_SHIFT,
   MAX_CHUNKS,
+  maxExpansion,
   NULL_BLOCK,
   SLOT_BYTES,
   SUPERBLOCK,
@@ -47,6 +48,11 @@ export function encodeImage(tree: Tree, options: EncodeOptions = {}): Buffer {
   if (layout.end > MAX_IMAGE_BYTES)
     throw new OsupdError('limit-exceeded', `the image would have ${layout.end} bytes, more than ${MAX_IMAGE_BYTES}`, {
       facts: { limit: 'MAX_IMAGE_BYTES', bytes: layout.end },
+    });
+  // Such an image could be written, but nobody would read it.
+  if (image.expansion > maxExpansion(layout.end))
+    throw new OsupdError('limit-exceeded', 'names and xattrs that come to far more than the image itself', {
+      facts: { limit: 'MAX_EXPANSION_FACTOR', bytes: image.expansion },
     });
   return new ImageWriter(image, layout).write();
 }
