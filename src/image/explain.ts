@@ -202,14 +202,19 @@ class Explainer {
   *#entries(start: number, end: number): Generator<Explained> {
     if (end <= start) return;
     let names = 0;
-    let namesAt = start;
-    for (const { name, nid, type, at, nameAt } of readEntries(this.#image, start, end, unexpected)) {
-      if (names === 0) namesAt = nameAt;
-      names += name.length;
-      const typeName = Object.entries(ENTRY_TYPE).find(([, number]) => number === type)?.[0] ?? `type ${type}`;
-      yield* this.#range(at, ENTRY_BYTES, 'entry', `${toText(name)}: ${typeName}, inode at ${nid * SLOT_BYTES}`);
+    let namesAt = end;
+    try {
+      for (const { name, nid, type, at, nameAt } of readEntries(this.#image, start, end, damaged)) {
+        if (names === 0) namesAt = nameAt;
+        names += name.length;
+        const typeName = Object.entries(ENTRY_TYPE).find(([, number]) => number === type)?.[0] ?? `type ${type}`;
+        yield* this.#range(at, ENTRY_BYTES, 'entry', `${toText(name)}: ${typeName}, inode at ${nid * SLOT_BYTES}`);
+      }
+      yield* this.#range(namesAt, names, 'names of the entries', '');
+    } catch (error) {
+      if (!(error instanceof OsupdError) || error.code !== 'damaged-image') throw error;
+      yield* this.#range(this.#end, end - this.#end, 'entries that cannot be read', error.message);
     }
-    yield* this.#range(namesAt, names, 'names of the entries', '');
   }
 }
 
@@ -217,7 +222,7 @@ function chunksText(bytes: number): string {
   return `${bytes / 4} without a block`;
 }
 
-/** The reader has checked what is explained. */
-function unexpected(what: string, offset: number): OsupdError {
-  return new OsupdError('internal', `${what} at byte ${offset}, which had been checked`);
+/** For entries of a directory that the reader did not come to. */
+function damaged(what: string): OsupdError {
+  return new OsupdError('damaged-image', what);
 }
