@@ -110,7 +110,7 @@ export class Pool {
     const size = statSync(path, { throwIfNoEntry: false })?.size;
     if (size === undefined)
       throw new OsupdError('not-found', 'this image is not in the pool', { where: path, facts: { image: digest } });
-    const bytes = size > MAX_IMAGE_BYTES ? undefined : await readFile(path);
+    const bytes = size > MAX_IMAGE_BYTES ? undefined : await readBytes(path);
     if (bytes !== undefined && fsverityDigest(bytes) === digest) return bytes;
     throw new OsupdError('damaged-store', 'the image does not have the content of its name', {
       where: path,
@@ -126,7 +126,8 @@ export class Pool {
 
   /** Every file with the name of an object, in the order of the names. */
   async *listObjects(): AsyncGenerator<{ digest: Digest; size: number }> {
-    for (const prefix of readdirSync(this.objectsDirectory).sort()) {
+    const prefixes = readdirSync(this.objectsDirectory, { withFileTypes: true }).filter((entry) => entry.isDirectory());
+    for (const prefix of prefixes.map(({ name }) => name).sort()) {
       if (!/^[0-9a-f]{2}$/.test(prefix)) continue;
       for (const rest of readdirSync(join(this.objectsDirectory, prefix)).sort()) {
         const digest = prefix + rest;
@@ -153,7 +154,7 @@ export class Pool {
         where: digest,
       });
     }
-    if (this.hasImage(digest) && bytesEqual(await readFile(this.imagePath(digest)), bytes)) return;
+    if (await this.#hasGoodImage(digest)) return;
     const area = openStagingArea(this.stagingDirectory);
     try {
       const temporary = area.newPath('image');
@@ -165,6 +166,26 @@ export class Pool {
     } finally {
       area.remove();
     }
+  }
+
+  async #hasGoodImage(digest: Digest): Promise<boolean> {
+    if (!this.hasImage(digest)) return false;
+    try {
+      await this.readImage(digest);
+      return true;
+    } catch (error) {
+      // Damaged, or the disk cannot read it: what is added takes its place.
+      if (error instanceof OsupdError) return false;
+      throw error;
+    }
+  }
+}
+
+async function readBytes(path: string): Promise<Buffer> {
+  try {
+    return await readFile(path);
+  } catch (error) {
+    throw toOsupdError(error, path);
   }
 }
 
@@ -233,8 +254,4 @@ function writeSealedFile(path: string, bytes: Uint8Array): void {
   } finally {
     closeSync(readOnly);
   }
-}
-
-function bytesEqual(a: Uint8Array, b: Uint8Array): boolean {
-  return Buffer.compare(a, b) === 0;
 }

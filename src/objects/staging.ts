@@ -48,6 +48,11 @@ export class StagingArea {
     // The lock goes last: while it is there and held, nobody else takes the area for abandoned.
     for (const directory of this.#directories()) rmSync(directory, { recursive: true, force: true });
     rmSync(this.directory, { recursive: true, force: true });
+    this.release();
+  }
+
+  /** Gives the locks back and leaves everything as it is. */
+  release(): void {
     for (const lock of this.#locks.splice(0)) lock.release();
   }
 }
@@ -57,7 +62,7 @@ export class StagingArea {
  * @throws OsupdError `busy` while a sweep of the pool runs.
  */
 export function openStagingArea(staging: string): StagingArea {
-  const shared = acquireLock(join(staging, LOCK), 'shared');
+  const shared = keepSweepsAway(staging);
   try {
     for (;;) {
       const directory = mkdtempSync(join(staging, PREFIX));
@@ -80,12 +85,28 @@ export function* abandonedAreas(staging: string): Generator<StagingArea> {
   }
 }
 
+/** Directories of areas whose owner is dead. */
+export function idleAreas(staging: string): string[] {
+  return [...abandonedAreas(staging)].map((area) => {
+    area.release();
+    return area.directory;
+  });
+}
+
 /**
  * Keeps all writers of a pool away.
  * @throws OsupdError `busy` while there is one.
  */
 export function lockOutWriters(staging: string): Lock {
   return acquireLock(join(staging, LOCK), 'exclusive');
+}
+
+/**
+ * Keeps everything away that removes objects.
+ * @throws OsupdError `busy` while that runs.
+ */
+export function keepSweepsAway(staging: string): Lock {
+  return acquireLock(join(staging, LOCK), 'shared');
 }
 
 /**

@@ -1,5 +1,5 @@
 /** `builds/NAME/VERSION.json` in a server's pool: what `osupd build` made, for `osupd repo publish`. */
-import { mkdir, readFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { Digest } from '../core/digest.ts';
 import { isSystemError, OsupdError } from '../core/errors.ts';
@@ -86,6 +86,28 @@ export async function readBuildRecord(pool: string, reference: ReleaseReference)
     });
   }
   return record;
+}
+
+/**
+ * Every build record of a pool, in the order of names and versions.
+ * @throws OsupdError `damaged-store` for one that cannot be parsed
+ */
+export async function* listBuildRecords(pool: string): AsyncGenerator<BuildRecord> {
+  for (const name of await listDirectory(join(pool, 'builds'))) {
+    for (const file of await listDirectory(join(pool, 'builds', name))) {
+      const version = /^(.+)\.json$/.exec(file)?.[1];
+      if (version !== undefined && isName(name) && isVersion(version)) yield readBuildRecord(pool, { name, version });
+    }
+  }
+}
+
+async function listDirectory(path: string): Promise<string[]> {
+  try {
+    return (await readdir(path)).sort();
+  } catch (error) {
+    if (isSystemError(error, 'ENOENT') || isSystemError(error, 'ENOTDIR')) return [];
+    throw error;
+  }
 }
 
 function recordPath(pool: string, { name, version }: ReleaseReference): string {
