@@ -122,7 +122,7 @@ function isTable(value: Value): value is TomlTableWithoutBigInt {
 }
 
 /** True for what a repository can be read from: an `http:`, `https:` or `file:` URL, or an absolute path. */
-export function isRepositoryAddress(text: string): boolean {
+function isRepositoryAddress(text: string): boolean {
   if (text.startsWith('/')) return !/\0/.test(text);
   const url = URL.parse(text);
   if (url === null || url.hash !== '') return false;
@@ -130,7 +130,7 @@ export function isRepositoryAddress(text: string): boolean {
 }
 
 /** True for a path that can be compared as text: absolute, with neither empty parts nor `.` and `..`. */
-export function isMountpoint(text: string): boolean {
+function isMountpoint(text: string): boolean {
   if (text === '/') return true;
   const [first, ...parts] = text.split('/');
   return first === '' && parts.length > 0 && !parts.some((part) => ['', '.', '..'].includes(part)) && !/\0/.test(text);

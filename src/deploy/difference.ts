@@ -14,7 +14,7 @@ export interface DeploymentDifference {
 }
 
 /** Numbers of names; bytes are those of regular files, each file counted once. */
-export interface DifferenceTotals {
+interface DifferenceTotals {
   readonly added: Amount;
   readonly removed: Amount;
   /** Bytes of the files as they are after the change. */

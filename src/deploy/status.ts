@@ -51,7 +51,7 @@ export interface DeploymentStatus {
 }
 
 /** Null where this process may not read the pool. */
-export interface PoolStatus {
+interface PoolStatus {
   readonly images: FileTotals | null;
   readonly objects: FileTotals | null;
 }

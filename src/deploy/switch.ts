@@ -16,7 +16,7 @@ import { type Configuration, type StackConfiguration, stackNamed } from './confi
 import { readDeployment } from './deployment.ts';
 import type { Deployment } from './deployment-files.ts';
 import type { DeviceRoot } from './device.ts';
-import { makeCurrent, readLinks, recoverLinks } from './links.ts';
+import { makeCurrent, readLinks, recoverLinks, type StackLinks } from './links.ts';
 import { attachedStack, switchLive } from './live.ts';
 import { mountStack } from './stack-mount.ts';
 
@@ -41,58 +41,79 @@ export interface StackChange {
 }
 
 /**
- * Puts the next deployment of a stack in use; or the current one, where a live stack does not show it.
- * @returns undefined when there is nothing to do.
+ * Puts the next deployments of some stacks in use; or the current one, where a live stack does not show it. All are checked
+ * before the first is switched; each is then switched in one step of its own.
+ * @returns what was changed; nothing for a stack that has nothing to do.
  * @throws OsupdError `unsupported` for a stack that switches at the start of the machine, for a kernel that cannot and without
- *   root; `damaged-store`; what mounting throws. Nothing has changed then.
+ *   root; `damaged-store`; what mounting throws. Then no stack has changed, or only those before the one in `where`.
  */
-export function switchStack(
+export async function switchStacks(
+  device: DeviceRoot,
+  configuration: Configuration,
+  names: readonly string[],
+  options: SwitchOptions,
+): Promise<StackChange[]> {
+  const changes: StackChange[] = [];
+  for (const name of names) {
+    const links = linksOf(device, name, options);
+    // What a stack shows that switches when the machine starts is not for this command to mend.
+    const shown = stackNamed(configuration, name).switch === 'live' || options.live ? links.current : undefined;
+    const change = await planChange(device, configuration, name, links.next ?? shown, options);
+    if (change !== undefined) changes.push(change);
+  }
+  for (const change of changes) await applyChange(device, configuration, change, options);
+  return changes;
+}
+
+/** {@link switchStacks} for one stack. */
+export async function switchStack(
   device: DeviceRoot,
   configuration: Configuration,
   name: string,
   options: SwitchOptions,
 ): Promise<StackChange | undefined> {
-  const links = options.dryRun ? readLinks(device, name) : recoverLinks(device, name);
-  // What a stack shows that switches when the machine starts is not for this command to mend.
-  const shown = stackNamed(configuration, name).switch === 'live' || options.live ? links.current : undefined;
-  return moveTo(device, configuration, name, links.next ?? shown, options);
+  const [change] = await switchStacks(device, configuration, [name], options);
+  return change;
 }
 
 /**
  * Goes back to the deployment that was current before; a second rollback returns.
  * @param to ID of another deployment of the stack to go to.
- * @throws OsupdError `not-found` when there is none; else as {@link switchStack}.
+ * @throws OsupdError `not-found` when there is none; else as {@link switchStacks}.
  */
-export function rollbackStack(
+export async function rollbackStack(
   device: DeviceRoot,
   configuration: Configuration,
   name: string,
   to: string | undefined,
   options: SwitchOptions,
 ): Promise<StackChange | undefined> {
-  const links = options.dryRun ? readLinks(device, name) : recoverLinks(device, name);
-  const target = to ?? links.rollback;
+  const target = to ?? linksOf(device, name, options).rollback;
   if (target === undefined) {
     throw new OsupdError('not-found', 'there is no deployment to go back to', {
       where: name,
       remedy: 'osupd status lists what there is; osupd rollback --to ID takes any of it',
     });
   }
-  return moveTo(device, configuration, name, target, options);
+  const change = await planChange(device, configuration, name, target, options);
+  if (change !== undefined) await applyChange(device, configuration, change, options);
+  return change;
 }
 
 /**
  * Shows the current deployment of a stack, as a start of the machine needs it. Does nothing where it shows already.
- * @throws OsupdError as {@link switchStack}.
+ * @throws OsupdError as {@link switchStacks}.
  */
-export function mountCurrent(
+export async function mountCurrent(
   device: DeviceRoot,
   configuration: Configuration,
   name: string,
   options: SwitchOptions,
 ): Promise<StackChange | undefined> {
-  const links = options.dryRun ? readLinks(device, name) : recoverLinks(device, name);
-  return moveTo(device, configuration, name, links.current, options);
+  const { current } = linksOf(device, name, options);
+  const change = await planChange(device, configuration, name, current, options);
+  if (change !== undefined) await applyChange(device, configuration, change, options);
+  return change;
 }
 
 /** ID of the deployment of a stack that shows at its mountpoint; undefined where none does. @throws OsupdError `busy` where another mount covers it. */
@@ -106,7 +127,13 @@ export function shownDeployment(name: string, { mountpoint }: StackConfiguration
   }
 }
 
-async function moveTo(
+/** The links as they are meant; written down, too, where something is going to change. */
+function linksOf(device: DeviceRoot, name: string, { dryRun }: SwitchOptions): StackLinks {
+  return dryRun ? readLinks(device, name) : recoverLinks(device, name);
+}
+
+/** Finds out what has to be done to show a deployment, and whether it can be. Undefined: nothing, it shows already. */
+async function planChange(
   device: DeviceRoot,
   configuration: Configuration,
   name: string,
@@ -116,23 +143,22 @@ async function moveTo(
   const stack = stackNamed(configuration, name);
   if (id === undefined) return undefined;
   const from = shownDeployment(name, stack);
-  const { current } = readLinks(device, name);
-  if (from === id && current === id) return undefined;
-  if (!options.live) refuseBootStack(name, stack);
+  if (from === id && readLinks(device, name).current === id) return undefined;
+  if (!options.live || stack.mountpoint === '/') refuseBootStack(name, stack);
   const to = readDeployment(device, name, id);
   await checkComplete(device.pool, to.images, options);
-  if (!options.dryRun) await show(device, configuration, stack, to, from);
   return { stack: name, mountpoint: stack.mountpoint, from, to };
 }
 
-async function show(
+/** Mounts unseen, records, attaches: the order that the file header explains. */
+async function applyChange(
   device: DeviceRoot,
   { verity }: Configuration,
-  { mountpoint }: StackConfiguration,
-  { stack, id, images }: Deployment,
-  shown: string | undefined,
+  { mountpoint, from, to: { stack, id, images } }: StackChange,
+  { dryRun }: SwitchOptions,
 ): Promise<void> {
-  if (shown === id) return makeCurrent(device, stack, id, () => {});
+  if (dryRun) return;
+  if (from === id) return makeCurrent(device, stack, id, () => {});
   using mounted = mountStack({
     images: images.map(({ digest }) => device.pool.imagePath(digest)),
     pool: device.pool.objectsDirectory,

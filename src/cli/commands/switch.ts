@@ -1,7 +1,6 @@
 /** `osupd switch [STACK]`: puts what is next in use. */
 import type { Command } from 'commander';
 import { OsupdError } from '../../core/errors.ts';
-import type { StackChange } from '../../deploy/switch.ts';
 import type { CliContext } from '../context.ts';
 import { outputOf } from '../output.ts';
 import { addChangeOptions, type ChangeFlags, changeOptions, printChanges } from '../stack-changes.ts';
@@ -12,32 +11,24 @@ export function register(program: Command, context: CliContext): void {
     .argument('[stack]', 'the stack (default: each that has a next deployment)')
     .addHelpText('after', '\nExamples:\n  osupd switch\n  osupd switch kiosk --dry-run')
     .action((stack: string | undefined, flags: ChangeFlags, command: Command) =>
-      switchStacks(stack, flags, command, context),
+      switchCommand(stack, flags, command, context),
     );
 }
 
-async function switchStacks(
+async function switchCommand(
   stack: string | undefined,
   flags: ChangeFlags,
   command: Command,
   context: CliContext,
 ): Promise<void> {
   const { openDevice } = await import('../device.ts');
-  const { switchStack } = await import('../../deploy/switch.ts');
+  const { switchStacks } = await import('../../deploy/switch.ts');
   const output = outputOf(command, context);
   const { device, configuration } = await openDevice(command, context);
   const options = changeOptions(flags, output, context);
   using _lock = flags.dryRun ? undefined : device.lock();
   const names = stack === undefined ? Object.keys(configuration.stacks) : [stack];
-  // None is switched before it is known that all can be.
-  const planned: StackChange[] = [];
-  for (const name of names) {
-    const change = await switchStack(device, configuration, name, { ...options, dryRun: true });
-    if (change !== undefined) planned.push(change);
-  }
-  if (planned.length === 0) throw new OsupdError('nothing-to-do', 'no deployment is waiting to be put in use');
-  if (!flags.dryRun) {
-    for (const change of planned) await switchStack(device, configuration, change.stack, { ...options, verify: false });
-  }
-  printChanges(output, planned, options.dryRun ?? false);
+  const changes = await switchStacks(device, configuration, names, options);
+  if (changes.length === 0) throw new OsupdError('nothing-to-do', 'no deployment is waiting to be put in use');
+  printChanges(output, changes, options.dryRun ?? false);
 }
