@@ -191,7 +191,7 @@ class Placer {
     const broken = this.#numbers.has(node) ? 'one node in two places' : brokenNodeRule(node);
     if (broken !== undefined) throw this.#refuse(broken, parent, name);
     if (index >= MAX_TREE_NODES) throw this.#limit('MAX_TREE_NODES', `more than ${MAX_TREE_NODES} inodes`);
-    if (depth > MAX_TREE_DEPTH)
+    if (node.type === 'directory' && depth > MAX_TREE_DEPTH)
       throw this.#limit('MAX_TREE_DEPTH', `more than ${MAX_TREE_DEPTH} levels of directories`);
     this.#numbers.set(node, index);
     this.#places.push({

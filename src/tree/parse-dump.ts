@@ -126,7 +126,8 @@ class DumpParser {
     const parent = this.#directories.get(path.slice(0, slash));
     if (parent === undefined) throw line.refuse(this.#missing(path.slice(0, slash)), 'PATH');
     if (parent.node.children.has(name)) throw line.refuse('two entries of one name', 'PATH');
-    if (parent.depth >= MAX_TREE_DEPTH) throw this.#limit('MAX_TREE_DEPTH', `${MAX_TREE_DEPTH} levels of directories`);
+    if (type === 'directory' && parent.depth >= MAX_TREE_DEPTH)
+      throw this.#limit('MAX_TREE_DEPTH', `${MAX_TREE_DEPTH} levels of directories`);
     return { directory: parent.node, name, depth: parent.depth + 1, path };
   }
 
