@@ -1,5 +1,6 @@
-import { closeSync, existsSync, openSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { execFileSync, spawnSync } from 'node:child_process';
+import { chmodSync, closeSync, existsSync, openSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join, resolve } from 'node:path';
 import { afterEach, beforeAll, expect, it } from 'vitest';
 import { readLinks } from '../../src/deploy/links.ts';
 import { attachedStack, unmountStack } from '../../src/deploy/live.ts';
@@ -212,6 +213,23 @@ describeWith(['root'], 'switching a real stack', () => {
     rmSync(device.root.pool.imagePath(device.image('os', 'a', tree(97)).digest));
     expect((await refused(device, 'activate')).status).toBe(10);
     expect(versionAt(b)).toBe('98');
+  });
+
+  it('without root it is not supported, and changes nothing', async () => {
+    const { device, ids } = await deviceWith(1);
+    const nobody = 65534;
+    chmodSync(directory, 0o755);
+    execFileSync('chown', ['-R', `${nobody}:${nobody}`, device.directory]);
+    const main = JSON.stringify(resolve(import.meta.dirname, '../../src/cli/main.ts'));
+    const code = ['--input-type=module', '-e', `import { main } from ${main}; await main();`];
+    const { status, stderr } = spawnSync(process.execPath, [...code, 'osupd', 'switch', '--root', device.directory], {
+      uid: nobody,
+      gid: nobody,
+      encoding: 'utf8',
+    });
+    expect({ status, stderr }).toMatchObject({ status: 9, stderr: expect.stringContaining('run it as root') });
+    expect(readLinks(device.root, 'system')).toEqual({ next: ids[0] });
+    expect(existsSync(device.mountpoint)).toBe(false);
   });
 
   it('every change waits its turn: exit status 8 while another osupd works', async () => {
