@@ -9,7 +9,7 @@ import { type SweepResult, sweep } from '../objects/sweep.ts';
 import { DownloadCache } from '../pull/download-cache.ts';
 import { objectsOfImages } from './completeness.ts';
 import type { Configuration, StackConfiguration } from './configuration.ts';
-import { listDeploymentIds, readDeployment, removeDeployment } from './deployment.ts';
+import { clearUnfinished, listDeploymentIds, readDeployment, removeDeployment } from './deployment.ts';
 import type { DeviceRoot } from './device.ts';
 import type { DeploymentReference } from './find-deployment.ts';
 import { readLinks, recoverLinks } from './links.ts';
@@ -54,6 +54,7 @@ export async function collectGarbage(
   const objects = await objectsOfImages(device.pool, images);
   if (!dryRun) {
     for (const { stack, id } of old) removeDeployment(device, stack, id);
+    clearUnfinished(device);
     new DownloadCache(device.pool.stagingDirectory).clear();
   }
   const keep = { images, objects: new Set(objects.map(({ digest }) => digest)) };

@@ -47,6 +47,12 @@ export function isDeploymentId(text: string): boolean {
   return ID.test(text);
 }
 
+/** @throws OsupdError `usage` */
+export function checkDeploymentId(text: string): string {
+  if (isDeploymentId(text)) return text;
+  throw new OsupdError('usage', `"${text.slice(0, 80)}" is not the ID of a deployment`);
+}
+
 /** The number in a deployment's ID; deployments of a stack were first made in this order. */
 export function serialOf(id: string): number {
   return Number(ID.exec(id)?.[1] ?? 0);

@@ -136,12 +136,21 @@ function checkImages(device: DeviceRoot, stack: string, images: readonly Deploye
   }
 }
 
+/** Removes what a deployment that was cut off has left. */
+export function clearUnfinished(device: DeviceRoot): void {
+  rmSync(unfinishedDirectory(device), { recursive: true, force: true });
+}
+
+function unfinishedDirectory(device: DeviceRoot): string {
+  return join(device.pool.stagingDirectory, 'deployment');
+}
+
 /** Written aside and renamed: under its name a deployment is whole, and durable before anything names it. */
 async function createDeployment(device: DeviceRoot, deployment: Deployment): Promise<Deployment> {
-  const aside = join(device.pool.stagingDirectory, 'deployment');
+  const aside = unfinishedDirectory(device);
   const place = device.deploymentDirectory(deployment.stack, deployment.id);
   try {
-    rmSync(aside, { recursive: true, force: true });
+    clearUnfinished(device);
     mkdirSync(aside);
     for (const [name, text] of deploymentFiles(deployment)) await writeFileDurably(join(aside, name), text);
     mkdirSync(dirname(place), { recursive: true });

@@ -5,7 +5,8 @@ import { OsupdError, toOsupdError } from '../core/errors.ts';
 import { Pool } from '../objects/pool.ts';
 import { syncDirectory } from '../sys/durable.ts';
 import { acquireLock, type Lock } from '../sys/lock.ts';
-import { isStackName } from './stack-name.ts';
+import { checkDeploymentId } from './deployment-files.ts';
+import { checkStackName, isStackName } from './stack-name.ts';
 
 /** Where an image-based system keeps state that its deployments share. */
 const SYSROOT_DIRECTORY = '/sysroot/osupd';
@@ -66,21 +67,27 @@ export class DeviceRoot {
     return join(this.directory, 'trust');
   }
 
+  /** This and the other paths: @throws OsupdError `usage` for what cannot be the name of a stack, or the ID of a deployment. */
   deploymentsDirectory(stack: string): string {
-    return join(this.directory, 'deployments', stack);
+    return this.#pathOf('deployments', stack);
   }
 
   deploymentDirectory(stack: string, id: string): string {
-    return join(this.deploymentsDirectory(stack), id);
+    return join(this.deploymentsDirectory(stack), checkDeploymentId(id));
   }
 
   linkPath(kind: LinkKind, stack: string): string {
-    return join(this.directory, kind, stack);
+    return this.#pathOf(kind, stack);
   }
 
   /** The directory of a stack's pins: one symlink, named by its ID, for each pinned deployment. */
   pinsDirectory(stack: string): string {
-    return join(this.directory, 'pins', stack);
+    return this.#pathOf('pins', stack);
+  }
+
+  /** Names come from the command line: none may lead out of its directory. */
+  #pathOf(folder: string, stack: string): string {
+    return join(this.directory, folder, checkStackName(stack));
   }
 
   /** Stacks that have or had deployments, sorted. */

@@ -55,7 +55,7 @@ export async function switchStacks(
 ): Promise<StackChange[]> {
   const changes: StackChange[] = [];
   for (const name of names) {
-    const links = linksOf(device, name, options);
+    const links = linksOf(device, configuration, name, options);
     // What a stack shows that switches when the machine starts is not for this command to mend.
     const shown = stackNamed(configuration, name).switch === 'live' || options.live ? links.current : undefined;
     const change = await planChange(device, configuration, name, links.next ?? shown, options);
@@ -88,7 +88,7 @@ export async function rollbackStack(
   to: string | undefined,
   options: SwitchOptions,
 ): Promise<StackChange | undefined> {
-  const target = to ?? linksOf(device, name, options).rollback;
+  const target = to ?? linksOf(device, configuration, name, options).rollback;
   if (target === undefined) {
     throw new OsupdError('not-found', 'there is no deployment to go back to', {
       where: name,
@@ -110,7 +110,7 @@ export async function mountCurrent(
   name: string,
   options: SwitchOptions,
 ): Promise<StackChange | undefined> {
-  const { current } = linksOf(device, name, options);
+  const { current } = linksOf(device, configuration, name, options);
   const change = await planChange(device, configuration, name, current, options);
   if (change !== undefined) await applyChange(device, configuration, change, options);
   return change;
@@ -128,7 +128,13 @@ export function shownDeployment(name: string, { mountpoint }: StackConfiguration
 }
 
 /** The links as they are meant; written down, too, where something is going to change. */
-function linksOf(device: DeviceRoot, name: string, { dryRun }: SwitchOptions): StackLinks {
+function linksOf(
+  device: DeviceRoot,
+  configuration: Configuration,
+  name: string,
+  { dryRun }: SwitchOptions,
+): StackLinks {
+  stackNamed(configuration, name);
   return dryRun ? readLinks(device, name) : recoverLinks(device, name);
 }
 

@@ -1,5 +1,5 @@
 /** I7: gc frees what nothing needs, and never what something needs. */
-import { closeSync, cpSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { closeSync, cpSync, mkdirSync, openSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { beforeAll, describe, expect, it, vi } from 'vitest';
@@ -121,8 +121,10 @@ describe('osupd gc', () => {
   it('frees what an abandoned pull has brought, objects and images alike', async () => {
     const { device } = await deviceWith(1);
     device.image('os', '9', tree(9));
+    for (const name of ['deployment', 'downloads']) mkdirSync(join(device.root.pool.stagingDirectory, name));
     await gc(device.root);
     await expectExact(device.root);
+    expect(readdirSync(device.root.pool.stagingDirectory).filter((name) => name !== 'lock')).toEqual([]);
   });
 
   it('does not run beside a pull', async () => {

@@ -31,6 +31,18 @@ describe('a device root', () => {
     });
   });
 
+  it('gives no path out of itself', async () => {
+    const device = await newDevice(directory);
+    for (const name of ['..', '../x', '.', '', 'a/b', 'A', '\0']) {
+      expect(() => device.linkPath('current', name)).toThrow(expect.objectContaining({ code: 'usage' }));
+      expect(() => device.pinsDirectory(name)).toThrow(expect.objectContaining({ code: 'usage' }));
+      expect(() => device.deploymentDirectory(name, '1-0123456789ab')).toThrow(
+        expect.objectContaining({ code: 'usage' }),
+      );
+      expect(() => device.deploymentDirectory('system', name)).toThrow(expect.objectContaining({ code: 'usage' }));
+    }
+  });
+
   it('is changed by one at a time', async () => {
     const device = await newDevice(directory);
     const lock = device.lock();

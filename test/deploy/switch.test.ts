@@ -215,6 +215,21 @@ describeWith(['root'], 'switching a real stack', () => {
     expect(versionAt(b)).toBe('98');
   });
 
+  it('a stack that is not configured is not found, whatever its name', async () => {
+    const { device, ids } = await deviceWith(1);
+    for (const name of ['switch', 'rollback', 'activate']) {
+      for (const stack of ['other', '../objects', '..', '']) {
+        const { status, stderr } = await refused(device, name, stack);
+        expect({ status, stderr }).toMatchObject({ status: 5, stderr: expect.stringContaining('configured: system') });
+      }
+    }
+    for (const name of ['pin', 'unpin', 'undeploy', 'diff']) {
+      for (const text of ['../objects/1', '../../x', `other/${ids[0]}`])
+        expect((await refused(device, name, text)).status).toBe(5);
+    }
+    expect(await osupd(device, 'switch')).toContain('shows');
+  });
+
   it('without root it is not supported, and changes nothing', async () => {
     const { device, ids } = await deviceWith(1);
     const nobody = 65534;
