@@ -48,7 +48,7 @@ export function compareTrees(before: Tree, after: Tree): Difference[] {
     } else if (!a.done && !b.done) {
       const [one, other] = [a.value.entry, b.value.entry];
       const fields = changedFields(nodeOf(one), nodeOf(other));
-      if (names[0].get(nodeOf(one)) !== names[1].get(nodeOf(other))) fields.push('links');
+      if (!fields.includes('type') && names[0].get(nodeOf(one)) !== names[1].get(nodeOf(other))) fields.push('links');
       if (fields.length > 0)
         differences.push({ kind: 'changed', path: a.value.path, before: one, after: other, fields });
       a = left.next();

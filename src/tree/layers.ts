@@ -31,6 +31,8 @@ type Leaf = HardLink['target'];
 /** One directory of the result, made of a directory of the base, of the layer, or of both. */
 interface Merge {
   readonly path: ByteString;
+  /** Takes the directory out of its parent; the root has none. */
+  readonly remove?: () => void;
   readonly base: DirectoryNode | undefined;
   readonly layer: DirectoryNode | undefined;
   readonly result: DirectoryNode;
@@ -46,9 +48,10 @@ interface Merge {
 export function applyLayer(base: Tree, layer: Tree): Tree {
   const copies = new Map<Leaf, Leaf>();
   const root = newDirectory('', base.root, layer.root);
-  const pending: Merge[] = [{ path: '', base: base.root, layer: layer.root, result: root }];
-  for (let merge = pending.pop(); merge !== undefined; merge = pending.pop())
-    pending.push(...mergeChildren(merge, copies));
+  const merges: Merge[] = [{ path: '', base: base.root, layer: layer.root, result: root }];
+  // The list grows while it is gone through: parents come before what is in them.
+  for (const merge of merges) for (const inner of mergeChildren(merge, copies)) merges.push(inner);
+  for (const merge of merges.toReversed()) dropIfHollow(merge);
   const tree = { root };
   settleLinks(tree);
   return tree;
@@ -61,7 +64,8 @@ function mergeChildren({ path, base, layer, result }: Merge, copies: Map<Leaf, L
     const childPath = `${path}/${name}`;
     const child = newDirectory(childPath, lower, upper);
     result.children.set(name, child);
-    directories.push({ path: childPath, base: lower, layer: upper, result: child });
+    const remove = () => void result.children.delete(name);
+    directories.push({ path: childPath, remove, base: lower, layer: upper, result: child });
   };
   const { opaque, gone } = takenAway(path, layer);
   const shown = new Map([...(opaque ? [] : (base?.children ?? []))].filter(([name]) => !gone.has(name)));
@@ -84,6 +88,11 @@ function mergeChildren({ path, base, layer, result }: Merge, copies: Map<Leaf, L
     }
   }
   return directories;
+}
+
+/** A directory that a layer implies only by whiteouts in it is no directory of the result. */
+function dropIfHollow({ base, layer, result, remove }: Merge): void {
+  if (base === undefined && layer?.implied && result.children.size === 0) remove?.();
 }
 
 /** What a directory of a layer hides of the base. */
