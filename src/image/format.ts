@@ -79,7 +79,7 @@ export const LAYOUT_SHIFT = 1;
 /** How an inode's content is stored. */
 export const LAYOUT = { plain: 0, inline: 2, chunks: 4 } as const;
 
-export const MAX_CHUNK_BITS = 43;
+const MAX_CHUNK_BITS = 43;
 export const MAX_CHUNKS = 1024;
 /** An entry of a chunk array that names no block. */
 export const NULL_BLOCK = 0xffffffff;
@@ -140,11 +140,15 @@ export function roundUp(value: number, unit: number): number {
   return Math.ceil(value / unit) * unit;
 }
 
-/** Chunk size (as a power of two) and count of a file whose content is elsewhere. */
+/** Chunk size (as a power of two) and count of a file whose content is elsewhere: as few chunks as possible, none larger than needed. */
 export function chunksOf(size: number): { bits: number; count: number } {
-  let bits = BLOCK_BITS;
-  while (bits < MAX_CHUNK_BITS && 2 ** bits < size) bits++;
+  const bits = Math.min(Math.max(bitLength(size - 1), BLOCK_BITS), MAX_CHUNK_BITS);
   return { bits, count: Math.ceil(size / 2 ** bits) };
+}
+
+function bitLength(value: number): number {
+  const high = Math.floor(value / 2 ** 32);
+  return high === 0 ? 32 - Math.clz32(value) : 64 - Math.clz32(high);
 }
 
 /** What paths, xattrs and contents of an image's entries may come to when each is written out. */

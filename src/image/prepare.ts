@@ -235,27 +235,44 @@ interface Marks {
 
 /** The xattrs of an inode in order of their names: the tree's own, escaped where overlayfs would read them, and composefs' marks. */
 function storedXattrs(node: TreeNode, marks: Marks, pool: XattrPool): StoredXattr[] {
+  const isMarked = marks.isRoot || marks.whiteout || marks.holdsWhiteouts;
+  const stored = isMarked ? markedXattrs(node, marks, pool) : ownXattrs(node, pool);
+  if (node.type === 'file' && node.size > 0 && node.content === undefined) addObject(node, stored, pool);
+  return stored.length < 2 ? stored : stored.sort((a, b) => compareBytes(a.name, b.name));
+}
+
+function escapeName(name: ByteString): ByteString {
+  return name.startsWith(OVERLAY.prefix) ? OVERLAY.escapedPrefix + name.slice(OVERLAY.prefix.length) : name;
+}
+
+function ownXattrs(node: TreeNode, pool: XattrPool): StoredXattr[] {
+  const stored: StoredXattr[] = [];
+  for (const [name, value] of node.xattrs) stored.push(pool.use(escapeName(name), value));
+  return stored;
+}
+
+/** A mark takes the place of an xattr of its name. */
+function markedXattrs(node: TreeNode, marks: Marks, pool: XattrPool): StoredXattr[] {
   const all = new Map<ByteString, Uint8Array>();
-  for (const [name, value] of node.xattrs) {
-    const escaped = name.startsWith(OVERLAY.prefix) ? OVERLAY.escapedPrefix + name.slice(OVERLAY.prefix.length) : name;
-    all.set(escaped, value);
-  }
-  if (node.type === 'file' && node.size > 0 && node.content === undefined) addObject(node, all);
+  for (const [name, value] of node.xattrs) all.set(escapeName(name), value);
   if (marks.whiteout) for (const name of OVERLAY.whiteout) all.set(name, NO_VALUE);
   if (marks.holdsWhiteouts) {
     for (const name of OVERLAY.whiteouts) all.set(name, NO_VALUE);
     if (marks.version >= 1) for (const name of OVERLAY.opaqueWithWhiteouts) all.set(name, toBytes('x'));
   }
   if (marks.isRoot) all.set(OVERLAY.opaque, toBytes('y'));
-  return [...all].sort((a, b) => compareBytes(a[0], b[0])).map(([name, value]) => pool.use(name, value));
+  return [...all].map(([name, value]) => pool.use(name, value));
 }
 
-function addObject(file: FileNode, xattrs: Map<ByteString, Uint8Array>): void {
-  xattrs.set(
-    OVERLAY.metacopy,
-    file.digest === undefined
-      ? NO_VALUE
-      : Buffer.concat([Uint8Array.from(METACOPY_HEADER), digestToBytes(file.digest)]),
+/** Says where the content of a file is; the tree's own xattrs of these names are escaped, so none is replaced. */
+function addObject({ digest, payload }: FileNode, stored: StoredXattr[], pool: XattrPool): void {
+  stored.push(
+    digest === undefined
+      ? pool.use(OVERLAY.metacopy, NO_VALUE)
+      : pool.useText(OVERLAY.metacopy, digest, () =>
+          Buffer.concat([Uint8Array.from(METACOPY_HEADER), digestToBytes(digest)]),
+        ),
   );
-  if (file.payload !== undefined && file.payload !== '') xattrs.set(OVERLAY.redirect, toBytes(`/${file.payload}`));
+  if (payload !== undefined && payload !== '')
+    stored.push(pool.useText(OVERLAY.redirect, payload, () => toBytes(`/${payload}`)));
 }

@@ -27,10 +27,16 @@ export class XattrPool {
 
   /** Counts one use of an xattr by an inode. */
   use(name: ByteString, value: Uint8Array): StoredXattr {
-    const key = `${name}\0${fromBytes(value)}`;
+    return this.useText(name, fromBytes(value), () => value);
+  }
+
+  /** The same for a value that is known by a text, and made only when it is new. One text must always stand for one value. */
+  useText(name: ByteString, text: string, makeValue: () => Uint8Array): StoredXattr {
+    const key = `${name}\0${text}`;
     let xattr = this.#xattrs.get(key);
     if (xattr === undefined) {
       const stored = this.#name(name);
+      const value = makeValue();
       const bytes = roundUp(XATTR_ENTRY_BYTES + stored.suffix.length + value.length, 4);
       xattr = { ...stored, value, bytes, uses: 0, sharedOffset: -1 };
       this.#xattrs.set(key, xattr);
