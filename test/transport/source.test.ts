@@ -76,15 +76,16 @@ describeSource('a counter', async () => new CountingSource(new FileSource(direct
 describeSource('a file: URL', () => openSource(`file://${directory}`, OPTIONS));
 
 describeWith(['nginx'], 'with nginx', () => {
-  let nginx: Nginx;
+  let compressing: Nginx;
+  let rangeless: Nginx;
   beforeAll(async () => {
-    nginx = await startNginx(directory);
+    compressing = await startNginx(directory);
+    rangeless = await startNginx(directory, 'max_ranges 0;');
   });
-  afterAll(() => nginx.close());
-  describeSource('nginx that compresses what it may', async () => new HttpSource(new URL(nginx.url), OPTIONS));
-  describeSource('nginx without ranges', async () => {
-    const plain = await startNginx(directory, 'max_ranges 0;');
-    afterAll(() => plain.close());
-    return new HttpSource(new URL(plain.url), OPTIONS);
+  afterAll(async () => {
+    await compressing.close();
+    await rangeless.close();
   });
+  describeSource('nginx that compresses what it may', async () => new HttpSource(new URL(compressing.url), OPTIONS));
+  describeSource('nginx without ranges', async () => new HttpSource(new URL(rangeless.url), OPTIONS));
 });
