@@ -8,7 +8,7 @@ import { pullJob } from './pull-job.ts';
 import { planText } from './pull-report.ts';
 import { describeUpdate, type StackUpdate, type Updates } from './updates.ts';
 
-export interface PulledStack {
+interface PulledStack {
   readonly update: StackUpdate;
   readonly deployment: Deployment;
 }
@@ -19,7 +19,7 @@ export interface PulledStacks {
 }
 
 /** The stacks that a pull changes. */
-export function stacksToPull({ stacks }: Updates): StackUpdate[] {
+function stacksToPull({ stacks }: Updates): StackUpdate[] {
   return stacks.filter(({ state }) => state === 'available' || state === 'withdrawn');
 }
 

@@ -16,7 +16,7 @@ import type { CliContext } from './context.ts';
 import { openDevice } from './device.ts';
 import { checkArchitecture, heldBack, offerOf } from './offer.ts';
 
-export type UpdateState =
+type UpdateState =
   /** The channel offers something else than the stack has. */
   | 'available'
   /** It was pulled already and waits for the switch. */
@@ -28,7 +28,7 @@ export type UpdateState =
   | 'up-to-date';
 
 /** One image that a stack should have. */
-export interface WantedImage {
+interface WantedImage {
   readonly name: string;
   readonly version: string;
   readonly digest: Digest;

@@ -8,7 +8,7 @@ import type { DeltaEntry } from '../repository/delta-index.ts';
  */
 const REQUEST_BYTES = 600;
 
-export type WayKind =
+type WayKind =
   /** One delta from images that are there. */
   | 'delta'
   /** Several deltas, one after the other. */

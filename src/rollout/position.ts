@@ -10,7 +10,7 @@ import type { ChannelRelease, RampPoint } from '../repository/channel.ts';
 const APPLICATION_ID = Buffer.from('5f1c0b7c9d0e4c6aa7d2f3b1e8640957', 'hex');
 
 /** A position that every ramp reaches only at its end: for a machine without an identity. */
-export const LAST_POSITION = 1;
+const LAST_POSITION = 1;
 
 /**
  * A number from 0 to 1 that is the device's own for this release: including name and version makes other devices first each time.
