@@ -11,7 +11,8 @@ import {
   roundUp,
   SLOT_BYTES,
 } from './format.ts';
-import type { PreparedImage, PreparedInode } from './prepare.ts';
+import type { PlacedInode } from './place-inodes.ts';
+import type { PreparedImage } from './prepare.ts';
 import { xattrAreaBytes } from './xattr-pool.ts';
 
 /** Places by inode number. */
@@ -44,10 +45,10 @@ export function layOut(image: PreparedImage): Layout {
   const firstBlocks = new Uint32Array(count);
   let position = INODES_START;
   for (let index = 0; index < count; index++) {
-    const inode = inodes[index] as PreparedInode;
+    const inode = inodes[index] as PlacedInode;
     const space = contentSpace(inode);
     const isCompact = fitsCompact(inode, space.blocks * BLOCK_BYTES + space.tail, buildTime);
-    const xattrs = xattrAreaBytes(inode.xattrs);
+    const xattrs = xattrAreaBytes(image.xattrs[index] ?? []);
     const before = (isCompact ? COMPACT.bytes : EXTENDED.bytes) + xattrs;
     const placed = placeInode(inode.type, position, before, space.tail);
     compact[index] = isCompact ? 1 : 0;
@@ -76,7 +77,7 @@ interface Space {
 const NO_SPACE: Space = { blocks: 0, tail: 0 };
 
 /** Blocks and tail of an inode's content before its place is known. */
-function contentSpace({ node, names }: PreparedInode): Space {
+function contentSpace({ node, names }: PlacedInode): Space {
   switch (node.type) {
     case 'directory':
       return directorySpace(names);
@@ -95,7 +96,7 @@ function contentSpace({ node, names }: PreparedInode): Space {
 }
 
 /** The compact form needs the image's smallest mtime, 16-bit owners and link count, and a 32-bit size. */
-function fitsCompact(inode: PreparedInode, directoryBytes: number, buildTime: Time): boolean {
+function fitsCompact(inode: PlacedInode, directoryBytes: number, buildTime: Time): boolean {
   const { node, nlink } = inode;
   if (compareTimes(node.mtime, buildTime) !== 0) return false;
   if (nlink > 0xffff || node.uid > 0xffff || node.gid > 0xffff) return false;
@@ -103,7 +104,7 @@ function fitsCompact(inode: PreparedInode, directoryBytes: number, buildTime: Ti
 }
 
 /** Sizes of devices and pipes are stored as 0, but what the tree says of them decides the form. A whiteout counts as empty. */
-function sizeForForm({ node, type }: PreparedInode, directoryBytes: number): number {
+function sizeForForm({ node, type }: PlacedInode, directoryBytes: number): number {
   switch (node.type) {
     case 'directory':
       return directoryBytes;

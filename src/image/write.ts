@@ -26,7 +26,8 @@ import {
   XATTR_HEADER_BYTES,
 } from './format.ts';
 import { type Layout, layOut } from './layout.ts';
-import { type PreparedImage, type PreparedInode, prepareImage } from './prepare.ts';
+import type { PlacedInode } from './place-inodes.ts';
+import { type PreparedImage, prepareImage } from './prepare.ts';
 import { nameFilter, type StoredXattr, splitXattrs } from './xattr-pool.ts';
 
 export interface EncodeOptions {
@@ -101,18 +102,18 @@ class ImageWriter {
   }
 
   #writeInode(index: number): void {
-    const inode = this.#image.inodes[index] as PreparedInode;
+    const inode = this.#image.inodes[index] as PlacedInode;
     const position = this.#layout.positions[index] as number;
     const compact = this.#layout.compact[index] === 1;
     if (compact) this.#writeCompact(inode, index, position);
     else this.#writeExtended(inode, index, position);
     const xattrs = position + (compact ? COMPACT.bytes : EXTENDED.bytes);
-    if (inode.xattrs.length > 0) this.#writeXattrArea(inode.xattrs, xattrs);
+    this.#writeXattrArea(this.#image.xattrs[index] ?? [], xattrs);
     const block = (this.#layout.firstBlocks[index] as number) * BLOCK_BYTES;
     this.#writeContent(inode, index, xattrs + (this.#layout.xattrBytes[index] as number), block);
   }
 
-  #format(inode: PreparedInode, index: number): number {
+  #format(inode: PlacedInode, index: number): number {
     if (chunkBits(inode) !== undefined) return LAYOUT.chunks << LAYOUT_SHIFT;
     return ((this.#layout.tails[index] as number) > 0 ? LAYOUT.inline : LAYOUT.plain) << LAYOUT_SHIFT;
   }
@@ -122,7 +123,7 @@ class ImageWriter {
     return bytes === 0 ? 0 : (bytes - XATTR_HEADER_BYTES) / 4 + 1;
   }
 
-  #size({ node }: PreparedInode, index: number): number {
+  #size({ node }: PlacedInode, index: number): number {
     switch (node.type) {
       case 'directory':
         return (this.#layout.blocks[index] as number) * BLOCK_BYTES + (this.#layout.tails[index] as number);
@@ -136,7 +137,7 @@ class ImageWriter {
   }
 
   /** The field that holds a device number, a first block or a chunk format. */
-  #union(inode: PreparedInode, index: number): number {
+  #union(inode: PlacedInode, index: number): number {
     const { node, type } = inode;
     if ((node.type === 'character' || node.type === 'block') && type === node.type) return node.rdev;
     const block = (this.#layout.blocks[index] as number) > 0 ? (this.#layout.firstBlocks[index] as number) : 0;
@@ -145,7 +146,7 @@ class ImageWriter {
     return bits === undefined ? block : ((block & 0xffff0000) >>> 0) + bits - BLOCK_BITS;
   }
 
-  #writeCompact(inode: PreparedInode, index: number, at: number): void {
+  #writeCompact(inode: PlacedInode, index: number, at: number): void {
     const out = this.#out;
     const { offsets } = COMPACT;
     const { node, type, nlink } = inode;
@@ -160,7 +161,7 @@ class ImageWriter {
     out.writeUInt16LE(node.gid, at + offsets.gid);
   }
 
-  #writeExtended(inode: PreparedInode, index: number, at: number): void {
+  #writeExtended(inode: PlacedInode, index: number, at: number): void {
     const out = this.#out;
     const { offsets } = EXTENDED;
     const { node, type, nlink } = inode;
@@ -180,6 +181,7 @@ class ImageWriter {
   }
 
   #writeXattrArea(xattrs: readonly StoredXattr[], start: number): void {
+    if (xattrs.length === 0) return;
     const { shared, own } = splitXattrs(xattrs);
     const table = this.#layout.inodesEnd % BLOCK_BYTES;
     this.#out.writeUInt32LE(nameFilter(xattrs), start);
@@ -189,17 +191,17 @@ class ImageWriter {
     for (const xattr of own) at = this.#writeXattr(xattr, at);
   }
 
-  #writeXattr({ index, suffix, value, bytes }: StoredXattr, at: number): number {
+  #writeXattr({ name: { index, suffix }, value, bytes }: StoredXattr, at: number): number {
     const out = this.#out;
     out.writeUInt8(suffix.length, at);
     out.writeUInt8(index, at + 1);
     out.writeUInt16LE(value.length, at + 2);
     out.write(suffix, at + XATTR_ENTRY_BYTES, 'latin1');
-    out.set(value, at + XATTR_ENTRY_BYTES + suffix.length);
+    out.write(value, at + XATTR_ENTRY_BYTES + suffix.length, 'latin1');
     return at + bytes;
   }
 
-  #writeContent(inode: PreparedInode, index: number, tailAt: number, blockAt: number): void {
+  #writeContent(inode: PlacedInode, index: number, tailAt: number, blockAt: number): void {
     const { node } = inode;
     const inline = this.#layout.blocks[index] === 0;
     switch (node.type) {
@@ -229,7 +231,7 @@ class ImageWriter {
     this.#out.set(content.subarray(split), tailAt);
   }
 
-  #writeDirectory(inode: PreparedInode, index: number, tailAt: number, blockAt: number): void {
+  #writeDirectory(inode: PlacedInode, index: number, tailAt: number, blockAt: number): void {
     const { names } = inode;
     const blocks = this.#layout.blocks[index] as number;
     let first = 0;
@@ -248,7 +250,7 @@ class ImageWriter {
     this.#writeEntries(inode, first, names.length, block < blocks ? blockAt + block * BLOCK_BYTES : tailAt);
   }
 
-  #writeEntries({ names, children }: PreparedInode, first: number, end: number, start: number): void {
+  #writeEntries({ names, children }: PlacedInode, first: number, end: number, start: number): void {
     const out = this.#out;
     let entryAt = start;
     let nameAt = start + ENTRY_BYTES * (end - first);
@@ -257,7 +259,7 @@ class ImageWriter {
       const child = children[slot] as number;
       out.writeUInt32LE((this.#layout.positions[child] as number) / SLOT_BYTES, entryAt);
       out.writeUInt16LE(nameAt - start, entryAt + 8);
-      out.writeUInt8(ENTRY_TYPE[(this.#image.inodes[child] as PreparedInode).type], entryAt + 10);
+      out.writeUInt8(ENTRY_TYPE[(this.#image.inodes[child] as PlacedInode).type], entryAt + 10);
       out.write(name, nameAt, 'latin1');
       entryAt += ENTRY_BYTES;
       nameAt += name.length;
@@ -266,6 +268,6 @@ class ImageWriter {
 }
 
 /** Chunk size of a file whose content is elsewhere, as a power of two. */
-function chunkBits({ node }: PreparedInode): number | undefined {
+function chunkBits({ node }: PlacedInode): number | undefined {
   return node.type === 'file' && node.size > 0 && node.content === undefined ? chunksOf(node.size).bits : undefined;
 }

@@ -1,16 +1,20 @@
 /** The xattrs of all inodes of an image, each (name, value) once: what two inodes have is stored once in a shared table. */
-import { type ByteString, compareBytes, fromBytes } from '../core/bytes.ts';
+import { type ByteString, compareBytes } from '../core/bytes.ts';
 import { MAX_SHARED_XATTRS, roundUp, XATTR_ENTRY_BYTES, XATTR_HEADER_BYTES } from './format.ts';
 import { filterBit, splitName } from './xattr-name.ts';
 
-export interface StoredXattr {
-  readonly name: ByteString;
+export interface StoredName {
+  readonly text: ByteString;
   /** Number of the name's prefix, and the rest of the name. */
   readonly index: number;
   readonly suffix: ByteString;
   /** The bit of the name filter that this name clears. */
   readonly filterBit: number;
-  readonly value: Uint8Array;
+}
+
+export interface StoredXattr {
+  readonly name: StoredName;
+  readonly value: ByteString;
   /** Bytes of the entry with its padding. */
   readonly bytes: number;
   /** Number of inodes that have it. */
@@ -19,27 +23,29 @@ export interface StoredXattr {
   sharedOffset: number;
 }
 
-type StoredName = Pick<StoredXattr, 'name' | 'index' | 'suffix' | 'filterBit'>;
-
 export class XattrPool {
-  readonly #names = new Map<ByteString, StoredName>();
-  readonly #xattrs = new Map<string, StoredXattr>();
+  readonly #names = new Map<ByteString, { readonly name: StoredName; readonly xattrs: Map<string, StoredXattr> }>();
 
   /** Counts one use of an xattr by an inode. */
-  use(name: ByteString, value: Uint8Array): StoredXattr {
-    return this.useText(name, fromBytes(value), () => value);
+  use(name: ByteString, value: ByteString): StoredXattr {
+    return this.useKey(name, value, () => value);
   }
 
-  /** The same for a value that is known by a text, and made only when it is new. One text must always stand for one value. */
-  useText(name: ByteString, text: string, makeValue: () => Uint8Array): StoredXattr {
-    const key = `${name}\0${text}`;
-    let xattr = this.#xattrs.get(key);
+  /** The same for a value that follows from a key; it is made only when it is new. One name must always have the same kind of keys. */
+  useKey(text: ByteString, key: string, makeValue: () => ByteString): StoredXattr {
+    let known = this.#names.get(text);
+    if (known === undefined) {
+      const { index, suffix } = splitName(text);
+      known = { name: { text, index, suffix, filterBit: filterBit(index, suffix) }, xattrs: new Map() };
+      this.#names.set(text, known);
+    }
+    const { name, xattrs } = known;
+    let xattr = xattrs.get(key);
     if (xattr === undefined) {
-      const stored = this.#name(name);
       const value = makeValue();
-      const bytes = roundUp(XATTR_ENTRY_BYTES + stored.suffix.length + value.length, 4);
-      xattr = { ...stored, value, bytes, uses: 0, sharedOffset: -1 };
-      this.#xattrs.set(key, xattr);
+      const bytes = roundUp(XATTR_ENTRY_BYTES + name.suffix.length + value.length, 4);
+      xattr = { name, value, bytes, uses: 0, sharedOffset: -1 };
+      xattrs.set(key, xattr);
     }
     xattr.uses++;
     return xattr;
@@ -51,7 +57,10 @@ export class XattrPool {
 
   /** Gives xattrs with several uses their places in the shared table; returns the table in order. */
   share(): StoredXattr[] {
-    const shared = [...this.#xattrs.values()].filter(({ uses }) => uses > 1).sort(compareDescending);
+    const shared: StoredXattr[] = [];
+    for (const { xattrs } of this.#names.values())
+      for (const xattr of xattrs.values()) if (xattr.uses > 1) shared.push(xattr);
+    shared.sort(compareDescending);
     let offset = 0;
     for (const xattr of shared) {
       xattr.sharedOffset = offset;
@@ -59,21 +68,11 @@ export class XattrPool {
     }
     return shared;
   }
-
-  #name(name: ByteString): StoredName {
-    let stored = this.#names.get(name);
-    if (stored === undefined) {
-      const { index, suffix } = splitName(name);
-      stored = { name, index, suffix, filterBit: filterBit(index, suffix) };
-      this.#names.set(name, stored);
-    }
-    return stored;
-  }
 }
 
 /** The shared table's order: by name, then length, then bytes of the value, all descending. */
 function compareDescending(a: StoredXattr, b: StoredXattr): number {
-  return compareBytes(b.name, a.name) || b.value.length - a.value.length || Buffer.compare(b.value, a.value);
+  return compareBytes(b.name.text, a.name.text) || b.value.length - a.value.length || compareBytes(b.value, a.value);
 }
 
 /** How the xattrs of one inode (in order of their names) are stored: the first of the shared ones by reference, others with the inode. */
@@ -106,6 +105,6 @@ export function xattrAreaBytes(xattrs: readonly StoredXattr[]): number {
 /** The name filter of an inode: a cleared bit says that a name with that hash may be there. */
 export function nameFilter(xattrs: readonly StoredXattr[]): number {
   let filter = 0xffffffff;
-  for (const { filterBit } of xattrs) filter &= ~(1 << filterBit);
+  for (const { name } of xattrs) filter &= ~(1 << name.filterBit);
   return filter >>> 0;
 }
