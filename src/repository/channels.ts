@@ -1,10 +1,10 @@
 /** `repo channel`: which release a channel offers. */
 import { OsupdError } from '../core/errors.ts';
 import { type Channel, type ChannelRelease, encodeChannel, parseChannel, type RampPoint } from './channel.ts';
-import type { KeyRing } from './key-ring.ts';
-import { channelTarget, type ReleaseReference, releaseTarget } from './layout.ts';
-import { readPublished } from './publish.ts';
-import { Revision } from './revision.ts';
+import { channelTarget, type ReleaseReference } from './layout.ts';
+import { requirePublished } from './publish.ts';
+import { Revision, type RevisionOptions } from './revision.ts';
+import type { RoleName } from './roles.ts';
 import { readTarget, readView } from './view.ts';
 
 /** What changes in a channel's offer of a name; what is not given stays as it is. */
@@ -15,36 +15,40 @@ export interface ChannelPolicy {
   readonly floor?: string;
 }
 
-export interface ChannelOptions {
-  readonly directory: string;
-  readonly ring: KeyRing;
+export interface ChannelOptions extends RevisionOptions {
   readonly channel: string;
   readonly releases: readonly ReleaseReference[];
   readonly policy: ChannelPolicy;
-  readonly now: Date;
+}
+
+export interface ChannelSet {
+  readonly channel: Channel;
+  /** False when the channel was like this before: readers see no difference. */
+  readonly changed: boolean;
+  /** Roles whose signatures are missing yet ({@link RevisionOptions.signLater}). */
+  readonly waiting: readonly RoleName[];
 }
 
 /**
  * Makes a channel offer releases; the channel is made when it does not exist. A version that the channel did not offer before
  * begins with no ramp, neither halted nor urgent, unless the policy says so; the floor stays.
- * @returns the channel, and whether anything changed
  * @throws OsupdError `not-found` for a release that is not published or a missing key; `busy`
  */
-export async function setChannel(options: ChannelOptions): Promise<{ channel: Channel; changed: boolean }> {
-  const { directory, ring, now } = options;
-  using revision = await Revision.begin(directory, ring, now);
-  revision.requireKeys('channels');
+export async function setChannel(options: ChannelOptions): Promise<ChannelSet> {
+  using revision = await Revision.begin(options);
+  revision.requireKeys('channels', 'snapshot', 'timestamp');
   const target = channelTarget(options.channel);
   const bytes = await revision.readTarget(target);
   const before = bytes === undefined ? undefined : parseChannel(bytes, target);
   const releases: Record<string, ChannelRelease> = { ...before?.releases };
   for (const reference of options.releases) {
-    if ((await readPublished(revision, reference)) === undefined) throw unpublished(reference, directory);
+    await requirePublished(revision, reference);
     releases[reference.name] = nextOffer(releases[reference.name], reference.version, options.policy);
   }
   const channel: Channel = { schema: 'osupd-channel/1', channel: options.channel, ...before, releases };
   revision.setTarget(target, encodeChannel(channel));
-  return { channel, changed: (await revision.commit()).length > 0 };
+  const { roles, waiting } = await revision.commit();
+  return { channel, changed: roles.length > 0, waiting };
 }
 
 /**
@@ -73,13 +77,4 @@ function nextOffer(before: ChannelRelease | undefined, version: string, policy: 
     urgent: policy.urgent ?? same?.urgent ?? false,
     ...(floor === undefined ? {} : { floor }),
   };
-}
-
-function unpublished(reference: ReleaseReference, where: string): OsupdError {
-  const name = `${reference.name}@${reference.version}`;
-  return new OsupdError('not-found', `${name} is not published`, {
-    where,
-    remedy: `publish it first: osupd repo publish ${where} --keys KEYS --pool POOL ${name}`,
-    facts: { target: releaseTarget(reference) },
-  });
 }

@@ -2,7 +2,7 @@
 import { mkdir, open, rename, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Digest } from '../core/digest.ts';
-import { isSystemError } from '../core/errors.ts';
+import { isSystemError, OsupdError } from '../core/errors.ts';
 import type { Progress } from '../core/progress.ts';
 import type { DeltaImage, ObjectReader } from '../delta/write.ts';
 import { syncDirectory } from '../sys/durable.ts';
@@ -18,6 +18,8 @@ export interface DeltaJob {
   /** 1 (fastest) to 9 (smallest). */
   readonly effort: number;
   readonly progress: Progress;
+  /** Keep the delta only when it has fewer bytes than this. */
+  readonly limit?: number;
 }
 
 /** The index of the deltas that lead to an image; empty when there is none yet. */
@@ -44,7 +46,10 @@ export async function findDelta(
     : undefined;
 }
 
-/** Makes a delta file, durably, under its final name; nothing refers to it before {@link indexDelta}. */
+/**
+ * Makes a delta file, durably, under its final name; nothing refers to it before {@link indexDelta}.
+ * @throws OsupdError `nothing-to-do` when it reaches the job's limit
+ */
 export async function makeDelta(revision: Revision, job: DeltaJob): Promise<DeltaEntry> {
   const temporary = join(await revision.staging(), 'delta');
   const file = await open(temporary, 'w');
@@ -54,9 +59,23 @@ export async function makeDelta(revision: Revision, job: DeltaJob): Promise<Delt
       await file.writeFile(chunk);
     };
     const { writeDelta } = await import('../delta/write.ts');
-    const { size, head } = await writeDelta({ ...job, from: [...job.from], to: [...job.to], out });
+    const { size, head } = await writeDelta({
+      from: [...job.from],
+      to: [...job.to],
+      store: job.store,
+      effort: job.effort,
+      progress: job.progress,
+      out,
+    });
     const digests = (images: readonly DeltaImage[]) => images.map((image) => image.digest);
     entry = { from: digests(job.from), to: digests(job.to), file: deltaPath(head.sha256), size, head };
+    const { limit = Number.POSITIVE_INFINITY } = job;
+    if (size >= limit) {
+      throw new OsupdError('nothing-to-do', `the delta has ${size} bytes, and devices need only ${limit} without it`, {
+        where: revision.directory,
+        facts: { size, without: limit },
+      });
+    }
     await file.sync();
   } finally {
     await file.close();

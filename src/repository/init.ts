@@ -15,7 +15,7 @@ import {
 import { generateKey, type RandomBytes } from './key-file.ts';
 import type { KeyRing } from './key-ring.ts';
 import { metadataPath, TIMESTAMP_PATH } from './layout.ts';
-import { DEFAULT_LIFETIMES, DELEGATED_ROLES, ROLES, type RoleName } from './roles.ts';
+import { DEFAULT_LIFETIMES, DELEGATED_ROLES, OFFLINE_ROLES, ROLES, type RoleName } from './roles.ts';
 import { addSignatures, encodeMetadata, metaFileOf, requireKeys, type Signers } from './signing.ts';
 import { isRepository, type RoleMetadata } from './view.ts';
 
@@ -36,6 +36,8 @@ export interface InitOptions {
 export interface NewKey {
   readonly role: RoleName;
   readonly file: string;
+  /** True for a key that need not be where releases are published. */
+  readonly offline: boolean;
 }
 
 /**
@@ -81,7 +83,8 @@ async function makeMissingKeys({ ring, random, thresholds, passphrase }: InitOpt
   for (const role of ROLES) {
     if (ring.forRole(role).length > 0) continue;
     for (let count = thresholds?.[role] ?? 1; count > 0; count--) {
-      made.push({ role, file: await ring.add(generateKey([role], random, passphrase)) });
+      const file = await ring.add(generateKey([role], random, passphrase));
+      made.push({ role, file, offline: OFFLINE_ROLES.includes(role) });
     }
   }
   return made;
@@ -108,9 +111,8 @@ async function signFirstVersions(options: InitOptions, signers: AllSigners): Pro
     const lifetime = options.lifetimes?.[role] ?? DEFAULT_LIFETIMES[role];
     const metadata = make({ version: 1, now: options.now, lifetime });
     await addSignatures(metadata, signers[role].keys, options.ring);
-    const bytes = encodeMetadata(metadata);
-    files.set(path, bytes);
-    return metaFileOf({ version: 1, bytes });
+    files.set(path, encodeMetadata(metadata));
+    return metaFileOf(metadata);
   };
   const meta = new Map<string, ReturnType<typeof metaFileOf>>();
   for (const role of DELEGATED_ROLES) {

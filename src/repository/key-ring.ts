@@ -60,6 +60,11 @@ export class KeyRing {
     return new KeyRing(directory, keys, options);
   }
 
+  /** A ring without keys, for what signs nothing. */
+  static empty(): KeyRing {
+    return new KeyRing('', [], {});
+  }
+
   /** All keys, by file name. */
   get keys(): readonly KeyFile[] {
     return this.#keys.map(({ key }) => key);

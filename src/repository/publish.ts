@@ -10,21 +10,18 @@ import { Pool } from '../objects/pool.ts';
 import { type ObjectReference, objectsOf } from '../tree/references.ts';
 import { type BuildRecord, readBuildRecord } from './build-record.ts';
 import { findDelta, indexDelta, makeDelta } from './deltas.ts';
-import type { KeyRing } from './key-ring.ts';
 import { imagePath, objectSizesPath, type ReleaseReference, releaseTarget } from './layout.ts';
 import { decodeObjectSizes, encodeObjectSizes } from './object-sizes.ts';
 import { encodeRelease, parseRelease, type Release, type StoredFile } from './release.ts';
-import { Revision } from './revision.ts';
+import { Revision, type RevisionOptions } from './revision.ts';
+import type { RoleName } from './roles.ts';
 import { storeObjects } from './store-objects.ts';
 import { compressBytes, decompressBytes, MAX_EFFORT } from './zstd.ts';
 
-export interface PublishOptions {
-  readonly directory: string;
-  readonly ring: KeyRing;
-  /** Directory of the pool that the release was built into. */
+export interface PublishOptions extends RevisionOptions {
+  /** Directory of the pool that the releases were built into. */
   readonly pool: string;
-  readonly release: ReleaseReference;
-  readonly now: Date;
+  readonly releases: readonly ReleaseReference[];
   /** 1 (fastest) to 9 (smallest). */
   readonly effort: number;
   /** Also makes the delta from nothing, for first installations. */
@@ -33,54 +30,102 @@ export interface PublishOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
-export interface Published {
+export interface PublishedRelease {
   readonly release: Release;
-  /** False when the repository had all of it before: nothing was written. */
-  readonly changed: boolean;
+  /** False when this version was published before. */
+  readonly isNew: boolean;
+  /** Objects that the repository did not have. */
   readonly addedObjects: number;
 }
 
+export interface Published {
+  readonly releases: readonly PublishedRelease[];
+  /** False when the repository had all of it before: readers see no difference. */
+  readonly changed: boolean;
+  /** Roles whose signatures are missing yet ({@link RevisionOptions.signLater}). */
+  readonly waiting: readonly RoleName[];
+}
+
 /**
- * Publishes a release. The same release again changes nothing, except that files of it which are missing are made again.
- * @throws OsupdError `not-found` when it was not built or a key is missing; `usage` when this version is another image already;
+ * Publishes releases; readers see all of them at once. A release that is published already changes nothing, except that files of
+ * it which are missing are made again.
+ * @throws OsupdError `not-found` when one was not built or a key is missing; `usage` when a version is another image already;
  *   `damaged-store` when the pool is; `busy`
  */
-export async function publishRelease(options: PublishOptions): Promise<Published> {
-  const { directory, now, ring, progress, effort } = options;
-  using revision = await Revision.begin(directory, ring, now);
-  revision.requireKeys('releases', ...(options.full ? (['deltas'] as const) : []));
-  const record = await readBuildRecord(options.pool, options.release);
-  const before = await readPublished(revision, options.release);
-  if (before !== undefined && before.image.digest !== record.image.digest)
-    throw anotherImage(before, record, directory);
-
+export async function publishReleases(options: PublishOptions): Promise<Published> {
+  using revision = await Revision.begin(options);
+  revision.requireKeys('releases', ...(options.full ? (['deltas'] as const) : []), 'snapshot', 'timestamp');
   const pool = await Pool.open(options.pool);
-  const bytes = await pool.readImage(record.image.digest);
-  const tree = decodeImage(bytes, pool.imagePath(record.image.digest));
+  const builds: Build[] = [];
+  for (const reference of options.releases) builds.push(await findBuild(revision, pool, reference));
+  const releases: PublishedRelease[] = [];
+  for (const build of builds) releases.push(await publishOne(revision, pool, build, options));
+  const { roles, waiting } = await revision.commit();
+  return { releases, changed: roles.length > 0, waiting };
+}
+
+interface Build {
+  readonly record: BuildRecord;
+  /** The manifest of this version, when it is published already. */
+  readonly before: Release | undefined;
+}
+
+async function findBuild(revision: Revision, pool: Pool, reference: ReleaseReference): Promise<Build> {
+  const record = await readBuildRecord(pool.directory, reference);
+  const before = await readPublished(revision, reference);
+  if (before !== undefined && before.image.digest !== record.image.digest) {
+    throw anotherImage(before, record, revision.directory);
+  }
+  return { record, before };
+}
+
+async function publishOne(
+  revision: Revision,
+  pool: Pool,
+  { record, before }: Build,
+  options: PublishOptions,
+): Promise<PublishedRelease> {
+  const { digest } = record.image;
+  const bytes = await pool.readImage(digest);
+  const tree = decodeImage(bytes, pool.imagePath(digest));
   const objects = objectsOf(tree);
   const stored = await storeObjects(objects, { ...options, staging: await revision.staging(), source: pool });
   const release: Release = {
     ...(before ?? newRelease(record)),
-    image: { ...record.image, stored: await storeImage(revision, record.image.digest, bytes) },
-    objects: { ...countOf(objects), sizes: await storeSizes(revision, record.image.digest, stored.sizes) },
+    image: { ...record.image, stored: await storeImage(revision, digest, bytes) },
+    objects: { ...countOf(objects), sizes: await storeSizes(revision, digest, stored.sizes) },
   };
-  if (options.full && (await findDelta(revision, [], [record.image.digest])) === undefined) {
-    const to = [{ digest: record.image.digest, bytes, tree }];
-    await indexDelta(revision, await makeDelta(revision, { from: [], to, store: pool, effort, progress }));
+  if (options.full && (await findDelta(revision, [], [digest])) === undefined) {
+    const job = { from: [], to: [{ digest, bytes, tree }], store: pool };
+    await indexDelta(revision, await makeDelta(revision, { ...job, ...options }));
   }
-  revision.setTarget(releaseTarget(options.release), encodeRelease(release));
-  const changed = await revision.commit();
-  return { release, changed: changed.length > 0 || stored.added > 0, addedObjects: stored.added };
+  revision.setTarget(releaseTarget(record), encodeRelease(release));
+  return { release, isNew: before === undefined, addedObjects: stored.added };
 }
 
 /**
  * The manifest of a release in a revision, or undefined when it is not published.
  * @throws OsupdError `verification-failed` when its file does not say what its name says
  */
-export async function readPublished(revision: Revision, reference: ReleaseReference): Promise<Release | undefined> {
+async function readPublished(revision: Revision, reference: ReleaseReference): Promise<Release | undefined> {
   const target = releaseTarget(reference);
   const bytes = await revision.readTarget(target);
   return bytes === undefined ? undefined : parseRelease(bytes, target);
+}
+
+/**
+ * The manifest of a release that must be published.
+ * @throws OsupdError `not-found`
+ */
+export async function requirePublished(revision: Revision, reference: ReleaseReference): Promise<Release> {
+  const release = await readPublished(revision, reference);
+  if (release !== undefined) return release;
+  const name = `${reference.name}@${reference.version}`;
+  const where = revision.directory;
+  throw new OsupdError('not-found', `${name} is not published`, {
+    where,
+    remedy: `publish it first: osupd repo publish ${where} --keys KEYS --pool POOL ${name}`,
+  });
 }
 
 function newRelease(record: BuildRecord): Omit<Release, 'image' | 'objects'> {

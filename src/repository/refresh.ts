@@ -1,16 +1,12 @@
 /** `repo refresh`: signs what expires soon again, for a timer to run daily. */
 import { OsupdError } from '../core/errors.ts';
 import { lifetimeOf } from './documents.ts';
-import type { KeyRing } from './key-ring.ts';
-import { Revision } from './revision.ts';
+import { Revision, type RevisionOptions } from './revision.ts';
 import { DEFAULT_LIFETIMES, ROLES, type RoleName } from './roles.ts';
 import { canSignFor } from './signing.ts';
 import { roleMetadata } from './view.ts';
 
-export interface RefreshOptions {
-  readonly directory: string;
-  readonly ring: KeyRing;
-  readonly now: Date;
+export interface RefreshOptions extends RevisionOptions {
   /** Sign these in any case, not only when they expire soon. */
   readonly roles?: readonly RoleName[];
   /** Other lifetimes, in seconds, from now on; their roles are signed again. */
@@ -20,7 +16,9 @@ export interface RefreshOptions {
 export interface Refreshed {
   readonly signed: readonly RoleName[];
   /** Roles that expire soon and whose keys are elsewhere. */
-  readonly waiting: readonly ExpiringRole[];
+  readonly expiring: readonly ExpiringRole[];
+  /** Roles that were asked for and whose signatures are missing yet ({@link RevisionOptions.signLater}). */
+  readonly waiting: readonly RoleName[];
 }
 
 export interface ExpiringRole {
@@ -37,28 +35,28 @@ export interface ExpiringRole {
  */
 export async function refreshRepository(options: RefreshOptions): Promise<Refreshed> {
   const { directory, ring, now } = options;
-  using revision = await Revision.begin(directory, ring, now);
+  using revision = await Revision.begin(options);
   const asked = new Set([...(options.roles ?? []), ...(Object.keys(options.lifetimes ?? {}) as RoleName[])]);
-  const waiting: ExpiringRole[] = [];
+  const expiring: ExpiringRole[] = [];
   for (const role of ROLES) {
     const { expires } = roleMetadata(revision.view, role).signed;
     if (asked.has(role)) {
       revision.renew(role, options.lifetimes?.[role]);
     } else if (isDue(revision, role, now)) {
       if (canSignFor(revision.signersOf(role), ring)) revision.renew(role);
-      else waiting.push({ role, expires, expired: Date.parse(expires) <= now.getTime() });
+      else expiring.push({ role, expires, expired: Date.parse(expires) <= now.getTime() });
     }
   }
-  const signed = await revision.commit();
-  const expired = waiting.filter((role) => role.expired);
+  const { roles: signed, waiting } = await revision.commit();
+  const expired = expiring.filter((role) => role.expired);
   if (expired.length > 0) {
     throw new OsupdError('not-found', `expired, and no key here can sign again: ${describe(expired)}`, {
       where: directory,
       remedy: 'run osupd repo refresh with the directory that holds the key as --keys',
-      facts: { signed, waiting },
+      facts: { signed, expiring },
     });
   }
-  return { signed, waiting };
+  return { signed, expiring, waiting };
 }
 
 function isDue(revision: Revision, role: RoleName, now: Date): boolean {

@@ -8,6 +8,7 @@
 import { mkdir, rename, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { TargetFile } from '@tufjs/models';
+import { OsupdError } from '../core/errors.ts';
 import { syncFileSystem, writeFileDurably } from '../sys/durable.ts';
 import { acquireLock, type Lock } from '../sys/lock.ts';
 import {
@@ -22,6 +23,7 @@ import {
 } from './documents.ts';
 import type { KeyRing } from './key-ring.ts';
 import { metadataPath, TIMESTAMP_PATH, targetPath } from './layout.ts';
+import { readPending, writePending } from './pending.ts';
 import {
   DEFAULT_LIFETIMES,
   DELEGATED_ROLES,
@@ -32,6 +34,7 @@ import {
 } from './roles.ts';
 import {
   addSignatures,
+  canSignFor,
   encodeMetadata,
   isComplete,
   metaFileOf,
@@ -52,11 +55,25 @@ import {
 /** Temporary files, in the same file system and never served. Whoever holds the lock owns what is in it. */
 const STAGING = '.staging';
 
+export interface RevisionOptions {
+  readonly directory: string;
+  readonly ring: KeyRing;
+  readonly now: Date;
+  /** Where keys are missing, keep what lacks their signatures (pending.ts) instead of failing. */
+  readonly signLater?: boolean | undefined;
+}
+
+export interface Commit {
+  /** Roles that have a new version. */
+  readonly roles: readonly RoleName[];
+  /** Roles that wait for signatures; then readers see nothing of the change yet. */
+  readonly waiting: readonly RoleName[];
+}
+
 export class Revision implements Disposable {
   readonly directory: string;
   readonly view: RepositoryView;
-  readonly #ring: KeyRing;
-  readonly #now: Date;
+  readonly #options: RevisionOptions;
   readonly #lock: Lock;
   /** Roles with other targets than in the view, and all of their targets. */
   readonly #targets = new Map<DelegatedRoleName, Map<string, TargetFile>>();
@@ -64,11 +81,11 @@ export class Revision implements Disposable {
   readonly #contents = new Map<string, Uint8Array>();
   readonly #lifetimes = new Map<RoleName, number>();
   readonly #signers = new Map<RoleName, Signers>();
+  readonly #prepared = new Map<RoleName, RoleMetadata>();
 
-  private constructor(directory: string, ring: KeyRing, now: Date, lock: Lock, view: RepositoryView) {
-    this.directory = directory;
-    this.#ring = ring;
-    this.#now = now;
+  private constructor(options: RevisionOptions, lock: Lock, view: RepositoryView) {
+    this.directory = options.directory;
+    this.#options = options;
     this.#lock = lock;
     this.view = view;
   }
@@ -77,12 +94,13 @@ export class Revision implements Disposable {
    * Takes the repository's lock, removes what a crash left in staging, and reads the view.
    * @throws OsupdError `busy`, and what {@link readView} throws
    */
-  static async begin(directory: string, ring: KeyRing, now: Date): Promise<Revision> {
+  static async begin(options: RevisionOptions): Promise<Revision> {
+    const { directory } = options;
     await requireRepository(directory);
     const lock = acquireLock(join(directory, '.lock'), 'exclusive');
     try {
       await rm(join(directory, STAGING), { recursive: true, force: true });
-      return new Revision(directory, ring, now, lock, await readView(directory));
+      return new Revision(options, lock, await readView(directory));
     } catch (error) {
       lock.release();
       throw error;
@@ -101,13 +119,12 @@ export class Revision implements Disposable {
   }
 
   /**
-   * Checks early that all keys are at hand that signing these roles takes; snapshot and timestamp follow every change.
+   * Checks early that all keys are at hand that signing these roles takes.
    * @throws OsupdError `not-found` that names the role and its keys
    */
-  requireKeys(...names: RoleName[]): void {
-    for (const role of new Set<RoleName>([...names, 'snapshot', 'timestamp'])) {
-      requireKeys(role, this.signersOf(role), this.#ring);
-    }
+  requireKeys(...roles: RoleName[]): void {
+    if (this.#options.signLater) return;
+    for (const role of roles) requireKeys(role, this.signersOf(role), this.#options.ring);
   }
 
   /** Keys and threshold of a role, as this revision leaves them. */
@@ -134,15 +151,15 @@ export class Revision implements Disposable {
     this.#targets.set(role, new Map(targets).set(target, info));
   }
 
-  /** Writes a file that targets refer to by its content; it is on disk before they are visible. */
-  setFile(path: string, bytes: Uint8Array): void {
-    this.#contents.set(path, bytes);
-  }
-
   removeTarget(target: string): void {
     const role = roleOfTarget(target);
     const targets = new Map(this.#targetsOf(role));
     if (targets.delete(target)) this.#targets.set(role, targets);
+  }
+
+  /** Writes a file that targets refer to by its content; it is on disk before they are visible. */
+  setFile(path: string, bytes: Uint8Array): void {
+    this.#contents.set(path, bytes);
   }
 
   /** Signs a role again although its content stays. `lifetime`: seconds; as it was, by default. */
@@ -155,62 +172,83 @@ export class Revision implements Disposable {
     this.#signers.set(role, signers);
   }
 
+  /** Takes metadata that was prepared earlier, with the signatures it has, as the next version of a role. */
+  adopt(role: RoleName, metadata: RoleMetadata): void {
+    this.#prepared.set(role, metadata);
+  }
+
   /**
-   * Signs and writes everything that changed. Returns the roles that have a new version; none when nothing changed.
+   * Signs and writes everything that changed.
    * @throws OsupdError `not-found` for a missing key, `verification-failed` when the present metadata is not of our keys;
    *   nothing is visible to readers then
    */
-  async commit(): Promise<readonly RoleName[]> {
+  async commit(): Promise<Commit> {
+    const { ring } = this.#options;
     const changed = this.#changedRoles();
-    for (const role of changed) requireAnchor(this.view, role, this.#ring);
-    const signed = await this.#signAll(changed);
-    const contents = new Map(this.#contents);
-    for (const [role, { version, bytes }] of signed) {
-      if (role !== 'root' && role !== 'timestamp') contents.set(metadataPath(role, version), bytes);
+    for (const role of changed) {
+      if (this.signersOf(role).keys.some(({ keyId }) => ring.canSign(keyId))) requireAnchor(this.view, role, ring);
     }
-    await this.#writeUnreferenced(contents);
-    await this.#makeVisible(signed);
-    return changed;
+    const online = changed.filter(isOnline);
+    const documents = new Map<RoleName, RoleMetadata>();
+    for (const role of changed.filter((name) => !isOnline(name)))
+      documents.set(role, await this.#sign(role, new Map()));
+
+    const unsigned = [...documents]
+      .filter(([role, metadata]) => !this.#isComplete(role, metadata))
+      .map(([role]) => role);
+    const waiting = [...unsigned, ...online.filter((role) => !canSignFor(this.signersOf(role), ring))];
+    if (waiting.length > 0) {
+      await this.#keepPending(waiting, documents);
+      return { roles: [], waiting };
+    }
+    for (const role of online) documents.set(role, await this.#sign(role, documents));
+    const files = new Map(this.#contents);
+    for (const [role, metadata] of documents) {
+      if (role !== 'root' && role !== 'timestamp') {
+        files.set(metadataPath(role, metadata.signed.version), encodeMetadata(metadata));
+      }
+    }
+    await this.#writeUnreferenced(files);
+    await this.#makeVisible(documents);
+    return { roles: changed, waiting: [] };
   }
 
   /** In the order of signing: each before those that refer to it. */
   #changedRoles(): RoleName[] {
     const touched = (role: RoleName) =>
-      this.#lifetimes.has(role) || this.#signers.has(role) || this.view.outdated.has(role);
+      this.#lifetimes.has(role) || this.#signers.has(role) || this.#prepared.has(role) || this.view.outdated.has(role);
     const delegated = DELEGATED_ROLES.filter((role) => this.#targets.has(role) || touched(role));
     const targets = touched('targets') || DELEGATED_ROLES.some((role) => this.#signers.has(role));
     const snapshot = delegated.length > 0 || targets || touched('snapshot');
     const timestamp = snapshot || touched('timestamp');
-    const root = this.#lifetimes.has('root') || TOP_ROLES.some((role) => this.#signers.has(role));
+    const root = touched('root') || TOP_ROLES.some((role) => this.#signers.has(role));
     return [
       ...delegated,
       ...(targets ? (['targets'] as const) : []),
+      ...(root ? (['root'] as const) : []),
       ...(snapshot ? (['snapshot'] as const) : []),
       ...(timestamp ? (['timestamp'] as const) : []),
-      ...(root ? (['root'] as const) : []),
     ];
   }
 
-  async #signAll(changed: readonly RoleName[]): Promise<Map<RoleName, SignedFile>> {
-    const signed = new Map<RoleName, SignedFile>();
-    for (const role of changed) {
-      const metadata = this.#document(role, signed);
-      const before = signersIn(this.view, role);
-      const signers = this.signersOf(role);
-      requireKeys(role, signers, this.#ring);
-      // A new root must be signed by the old one's threshold as well (TUF 1.0, section 6.1).
-      if (role === 'root') requireKeys(role, before, this.#ring);
-      await addSignatures(metadata, [...before.keys, ...signers.keys], this.#ring);
-      signed.set(role, {
-        version: metadata.signed.version,
-        bytes: encodeMetadata(metadata),
-        oldKeysToo: isComplete(metadata, before),
-      });
-    }
-    return signed;
+  /** The next version of a role, with the signatures of all of its keys at hand. `others`: new versions that it refers to. */
+  async #sign(role: RoleName, others: ReadonlyMap<RoleName, RoleMetadata>): Promise<RoleMetadata> {
+    const metadata = this.#prepared.get(role) ?? this.#document(role, others);
+    const keys = [...signersIn(this.view, role).keys, ...this.signersOf(role).keys];
+    await addSignatures(metadata, keys, this.#options.ring);
+    return metadata;
   }
 
-  #document(role: RoleName, signed: ReadonlyMap<RoleName, SignedFile>): RoleMetadata {
+  #isComplete(role: RoleName, metadata: RoleMetadata): boolean {
+    // A new root must be signed by the old one's threshold as well (TUF 1.0, section 6.1).
+    return isComplete(metadata, this.signersOf(role)) && (role !== 'root' || this.#isGoodForOldKeys(role, metadata));
+  }
+
+  #isGoodForOldKeys(role: RoleName, metadata: RoleMetadata): boolean {
+    return isComplete(metadata, signersIn(this.view, role));
+  }
+
+  #document(role: RoleName, others: ReadonlyMap<RoleName, RoleMetadata>): RoleMetadata {
     const term = this.#term(role);
     switch (role) {
       case 'root':
@@ -219,15 +257,15 @@ export class Revision implements Disposable {
         return targetsDocument(term, (name) => this.signersOf(name));
       case 'snapshot': {
         const meta = new Map(Object.entries(this.view.snapshot.signed.meta));
-        for (const [name, file] of signed) meta.set(`${name}.json`, metaFileOf(file));
+        for (const [name, metadata] of others) {
+          if (name !== 'root') meta.set(`${name}.json`, metaFileOf(metadata));
+        }
         return snapshotDocument(term, meta);
       }
       case 'timestamp': {
-        const snapshot = signed.get('snapshot');
-        return timestampDocument(
-          term,
-          snapshot === undefined ? this.view.timestamp.signed.snapshotMeta : metaFileOf(snapshot),
-        );
+        const snapshot = others.get('snapshot');
+        const { snapshotMeta } = this.view.timestamp.signed;
+        return timestampDocument(term, snapshot === undefined ? snapshotMeta : metaFileOf(snapshot));
       }
       default:
         return delegatedDocument(term, this.#targetsOf(role));
@@ -237,7 +275,7 @@ export class Revision implements Disposable {
   #term(role: RoleName): Term {
     return {
       version: roleMetadata(this.view, role).signed.version + 1,
-      now: this.#now,
+      now: this.#options.now,
       lifetime: this.#lifetimes.get(role) ?? this.#lifetimeOf(role),
     };
   }
@@ -263,19 +301,30 @@ export class Revision implements Disposable {
     syncFileSystem(this.directory);
   }
 
-  async #makeVisible(signed: ReadonlyMap<RoleName, SignedFile>): Promise<void> {
-    const timestamp = signed.get('timestamp');
-    const root = signed.get('root');
-    const writeTimestamp = async () => {
-      if (timestamp !== undefined) await writeFileDurably(join(this.directory, TIMESTAMP_PATH), timestamp.bytes);
+  async #keepPending(waiting: readonly RoleName[], documents: ReadonlyMap<RoleName, RoleMetadata>): Promise<void> {
+    this.requireKeys(...waiting);
+    if (!this.#options.signLater) requireKeys('root', signersIn(this.view, 'root'), this.#options.ring);
+    if (this.#prepared.size === 0 && (await readPending(this.directory)).size > 0) {
+      throw new OsupdError('busy', 'another change waits for signatures already', {
+        where: this.directory,
+        remedy: 'finish it with osupd repo sign, or drop it with osupd repo sign --discard',
+      });
+    }
+    await this.#writeUnreferenced(this.#contents);
+    await writePending(this.directory, documents);
+  }
+
+  async #makeVisible(documents: ReadonlyMap<RoleName, RoleMetadata>): Promise<void> {
+    const write = async (role: RoleName, pathOf: (version: number) => string) => {
+      const metadata = documents.get(role);
+      if (metadata === undefined) return;
+      await writeFileDurably(join(this.directory, pathOf(metadata.signed.version)), encodeMetadata(metadata));
     };
-    const writeRoot = async () => {
-      if (root === undefined) return;
-      await writeFileDurably(join(this.directory, metadataPath('root', root.version)), root.bytes);
-    };
+    const writeTimestamp = () => write('timestamp', () => TIMESTAMP_PATH);
+    const writeRoot = () => write('root', (version) => metadataPath('root', version));
     // A timestamp that the old root accepts as well goes first: then no reader meets keys that do not fit. Where the old keys
     // are lost, readers are cut off for an instant in any order; root first is what readView can recover from.
-    if ([...signed.values()].every((file) => file.oldKeysToo)) {
+    if ([...documents].every(([role, metadata]) => this.#isGoodForOldKeys(role, metadata))) {
       await writeTimestamp();
       await writeRoot();
     } else {
@@ -285,9 +334,7 @@ export class Revision implements Disposable {
   }
 }
 
-interface SignedFile {
-  readonly version: number;
-  readonly bytes: Buffer;
-  /** True when the keys that the role had before this revision have signed it too. */
-  readonly oldKeysToo: boolean;
+/** True for the roles whose metadata refers to the files of others, and so can only be signed when those are complete. */
+function isOnline(role: RoleName): boolean {
+  return role === 'snapshot' || role === 'timestamp';
 }

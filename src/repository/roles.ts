@@ -43,6 +43,11 @@ export function isDelegatedRole(role: RoleName): role is DelegatedRoleName {
   return Object.hasOwn(DELEGATED_PATHS, role);
 }
 
+/** The role whose metadata lists a role's keys. */
+export function delegatorOf(role: RoleName): 'root' | 'targets' {
+  return isDelegatedRole(role) ? 'targets' : 'root';
+}
+
 /**
  * Checks a role name that a user gave.
  * @throws OsupdError `usage`

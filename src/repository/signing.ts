@@ -1,10 +1,10 @@
 /** Signing TUF metadata with a key ring, and writing it as files. */
 import { createHash } from 'node:crypto';
-import { Metadata, MetaFile, Signature } from '@tufjs/models';
+import { Metadata, MetadataKind, MetaFile, Signature } from '@tufjs/models';
 import { OsupdError } from '../core/errors.ts';
 import { type KeyFile, tufKey } from './key-file.ts';
 import type { KeyRing } from './key-ring.ts';
-import { isDelegatedRole, type RoleName } from './roles.ts';
+import { delegatorOf, type RoleName } from './roles.ts';
 import { type RepositoryView, type RoleMetadata, roleMetadata } from './view.ts';
 
 /** A key as metadata lists it. */
@@ -17,21 +17,29 @@ export interface Signers {
 }
 
 /** Who signs a role, as a view says. */
-export function signersIn(view: RepositoryView, name: RoleName): Signers {
-  const delegator = isDelegatedRole(name) ? view.targets.signed.delegations : view.root.signed;
-  const role = delegator?.roles?.[name];
-  if (delegator === undefined || role === undefined) {
-    throw new OsupdError('damaged-repository', `no keys are listed for role "${name}"`, { facts: { role: name } });
+export function signersIn(view: RepositoryView, role: RoleName): Signers {
+  return signersOf(roleMetadata(view, delegatorOf(role)), role);
+}
+
+/** Who signs a role, as the metadata of its delegator says: root for top-level roles, targets for delegated ones. */
+export function signersOf(delegator: RoleMetadata, role: RoleName): Signers {
+  const { signed } = delegator;
+  const lists =
+    signed.type === MetadataKind.Root ? signed : signed.type === MetadataKind.Targets ? signed.delegations : undefined;
+  const listed = lists?.roles?.[role];
+  if (lists === undefined || listed === undefined) {
+    throw new OsupdError('damaged-repository', `no keys are listed for role "${role}"`, { facts: { role } });
   }
-  const keys = role.keyIDs.map((keyId) => ({ keyId, public: delegator.keys[keyId]?.keyVal.public ?? '' }));
-  return { keys, threshold: role.threshold };
+  const keys = listed.keyIDs.map((keyId) => ({ keyId, public: lists.keys[keyId]?.keyVal.public ?? '' }));
+  return { keys, threshold: listed.threshold };
 }
 
 /** Adds the signatures of all given keys that the ring can sign with. */
 export async function addSignatures(metadata: RoleMetadata, keys: readonly PublicKey[], ring: KeyRing): Promise<void> {
   const bytes = signedBytes(metadata);
-  for (const { keyId } of keys) {
-    if (metadata.signatures[keyId] !== undefined || !ring.canSign(keyId)) continue;
+  for (const key of keys) {
+    const { keyId } = key;
+    if (!ring.canSign(keyId) || isSignedWith(metadata, key)) continue;
     const signature = await ring.sign(keyId, bytes);
     metadata.signatures[keyId] = new Signature({ keyID: keyId, sig: signature.toString('hex') });
   }
@@ -75,7 +83,7 @@ export function requireAnchor(view: RepositoryView, role: RoleName, ring: KeyRin
     const metadata = roleMetadata(view, name);
     const own = signersIn(view, name).keys.filter(({ keyId }) => ring.find(keyId) !== undefined);
     if (own.some((key) => isSignedWith(metadata, key))) return true;
-    return name !== 'root' && isAnchored(isDelegatedRole(name) ? 'targets' : 'root');
+    return name !== 'root' && isAnchored(delegatorOf(name));
   };
   if (isAnchored(role)) return;
   throw new OsupdError('verification-failed', `no key here has signed the present metadata of role "${role}"`, {
@@ -85,7 +93,8 @@ export function requireAnchor(view: RepositoryView, role: RoleName, ring: KeyRin
   });
 }
 
-function isSignedWith(metadata: RoleMetadata, key: PublicKey): boolean {
+/** True when the metadata carries a good signature of this key. */
+export function isSignedWith(metadata: RoleMetadata, key: PublicKey): boolean {
   try {
     tufKey(key).verifySignature(metadata);
     return true;
@@ -112,7 +121,8 @@ export function encodeMetadata(metadata: RoleMetadata): Buffer {
 }
 
 /** What snapshot and timestamp say of a metadata file. */
-export function metaFileOf({ version, bytes }: { version: number; bytes: Uint8Array }): MetaFile {
+export function metaFileOf(metadata: RoleMetadata): MetaFile {
+  const bytes = encodeMetadata(metadata);
   const sha256 = createHash('sha256').update(bytes).digest('hex');
-  return new MetaFile({ version, length: bytes.length, hashes: { sha256 } });
+  return new MetaFile({ version: metadata.signed.version, length: bytes.length, hashes: { sha256 } });
 }

@@ -4,7 +4,6 @@
  */
 import { createWriteStream, mkdirSync, renameSync } from 'node:fs';
 import { type FileHandle, open, stat, writeFile } from 'node:fs/promises';
-import { availableParallelism } from 'node:os';
 import { dirname, join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import type { Digest } from '../core/digest.ts';
@@ -15,6 +14,7 @@ import type { OpenObject } from '../objects/pool.ts';
 import { syncDirectory, syncFileSystem } from '../sys/durable.ts';
 import type { ObjectReference } from '../tree/references.ts';
 import { objectPath } from './layout.ts';
+import { onAllCores } from './on-all-cores.ts';
 import { compressBytes, compressStream, FRAME_HEADER_BYTES, frameContentSize } from './zstd.ts';
 
 export interface StoreOptions {
@@ -75,21 +75,6 @@ export async function storeObjects(objects: readonly ObjectReference[], options:
   batch.commit();
   if (missing.length > 0) options.progress({ kind: 'finish', step, done });
   return { sizes, added: missing.length };
-}
-
-/** Does the work for all items, as many at once as there are cores; the first failure stops the rest and is thrown. */
-export async function onAllCores<Item>(items: readonly Item[], work: (item: Item) => Promise<void>): Promise<void> {
-  const failure = new AbortController();
-  const queue = items.values();
-  const worker = async () => {
-    for (const item of queue) {
-      if (failure.signal.aborted) return;
-      await work(item);
-    }
-  };
-  const workers = Array.from({ length: availableParallelism() }, () => worker().catch((error) => failure.abort(error)));
-  await Promise.all(workers);
-  failure.signal.throwIfAborted();
 }
 
 /** The length of an object's file, or undefined when it is not there or does not hold content of the object's size. */

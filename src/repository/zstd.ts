@@ -12,7 +12,7 @@ const decompress = promisify(zstdDecompress);
  * zstd levels for efforts 1 to 9. Above 19 the window, and with it the memory of every device that reads, grows sixteenfold for
  * less than a percent.
  */
-const LEVELS = [1, 3, 5, 7, 9, 12, 15, 17, 19] as const;
+const LEVELS = [1, 3, 6, 9, 12, 15, 17, 18, 19] as const;
 
 export const MIN_EFFORT = 1;
 export const MAX_EFFORT = LEVELS.length;

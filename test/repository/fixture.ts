@@ -15,7 +15,7 @@ import { type InitOptions, initRepository } from '../../src/repository/init.ts';
 import type { RandomBytes } from '../../src/repository/key-file.ts';
 import { KeyRing } from '../../src/repository/key-ring.ts';
 import { parseReleaseReference } from '../../src/repository/layout.ts';
-import { publishRelease } from '../../src/repository/publish.ts';
+import { type Published, publishReleases } from '../../src/repository/publish.ts';
 import { type DirectoryNode, EPOCH, type FileNode } from '../../src/tree/tree.ts';
 
 export const NOW = new Date('2030-01-01T00:00:00Z');
@@ -94,10 +94,7 @@ export interface TestRepository {
   readonly keys: string;
   readonly pool: string;
   ring(): Promise<KeyRing>;
-  publish(
-    release: string,
-    options?: { now?: Date; effort?: number; full?: boolean },
-  ): ReturnType<typeof publishRelease>;
+  publish(release: string, options?: { now?: Date; effort?: number; full?: boolean }): Promise<Published>;
 }
 
 /** A repository in `base`, with keys that depend on `seed` alone. */
@@ -111,11 +108,11 @@ export async function makeRepository(
     pool: join(base, 'pool'),
     ring: () => KeyRing.open(repository.keys),
     publish: async (release, { now = NOW, effort = 1, full = false } = {}) =>
-      publishRelease({
+      publishReleases({
         directory: repository.directory,
         ring: await repository.ring(),
         pool: repository.pool,
-        release: parseReleaseReference(release),
+        releases: [parseReleaseReference(release)],
         now,
         effort,
         full,

@@ -1,0 +1,104 @@
+/** `repo delta`: a delta between published releases, made from what the repository itself holds. */
+import type { Progress } from '../core/progress.ts';
+import type { DeltaImage } from '../delta/write.ts';
+import { decodeImage } from '../image/read.ts';
+import { objectsOf } from '../tree/references.ts';
+import { readReleaseImage } from './contents.ts';
+import type { DeltaEntry } from './delta-index.ts';
+import { findDelta, indexDelta, makeDelta, readIndex } from './deltas.ts';
+import { imagePath, type ReleaseReference } from './layout.ts';
+import { requirePublished } from './publish.ts';
+import type { Release } from './release.ts';
+import { RepositoryObjects } from './repository-objects.ts';
+import { Revision, type RevisionOptions } from './revision.ts';
+import type { RoleName } from './roles.ts';
+import { storedSize } from './store-objects.ts';
+
+export interface AddDeltaOptions extends RevisionOptions {
+  /** Releases that a device has; none makes a full delta. */
+  readonly from: readonly ReleaseReference[];
+  readonly to: readonly ReleaseReference[];
+  /** 1 (fastest) to 9 (smallest). */
+  readonly effort: number;
+  readonly progress: Progress;
+}
+
+export interface AddedDelta {
+  readonly delta: DeltaEntry;
+  /** False when readers see no difference: there was one between these releases already. */
+  readonly changed: boolean;
+  /** Bytes that a device fetches for the same releases without it. */
+  readonly without: number;
+  /** Roles whose signatures are missing yet ({@link RevisionOptions.signLater}). */
+  readonly waiting: readonly RoleName[];
+}
+
+/**
+ * Makes and lists a delta. One that is there already changes nothing.
+ * @throws OsupdError `nothing-to-do` when the delta would be no smaller than what devices can do without it; `not-found` for a
+ *   release that is not published or a missing key; `damaged-repository`; `busy`
+ */
+export async function addDelta(options: AddDeltaOptions): Promise<AddedDelta> {
+  const { directory, effort, progress } = options;
+  using revision = await Revision.begin(options);
+  revision.requireKeys('deltas', 'snapshot', 'timestamp');
+  const fromReleases = await findReleases(revision, options.from);
+  const toReleases = await findReleases(revision, options.to);
+  const digests = (releases: readonly Release[]) => releases.map((release) => release.image.digest);
+  const from = await readImages(directory, fromReleases);
+  const to = await readImages(directory, toReleases);
+  const without = Math.min(await fullBytes(revision, toReleases), await looseBytes(directory, from, to, toReleases));
+  const present = await findDelta(revision, digests(fromReleases), digests(toReleases));
+  if (present !== undefined) return { delta: present, changed: false, without, waiting: [] };
+  const store = new RepositoryObjects(directory, await revision.staging());
+  // A full delta saves requests where it saves no bytes.
+  const limit = from.length === 0 ? Number.POSITIVE_INFINITY : without;
+  const delta = await makeDelta(revision, { from, to, store, effort, progress, limit });
+  await indexDelta(revision, delta);
+  const { waiting } = await revision.commit();
+  return { delta, changed: waiting.length === 0, without, waiting };
+}
+
+async function findReleases(revision: Revision, references: readonly ReleaseReference[]): Promise<Release[]> {
+  const releases: Release[] = [];
+  for (const reference of references) releases.push(await requirePublished(revision, reference));
+  return releases;
+}
+
+async function readImages(directory: string, releases: readonly Release[]): Promise<DeltaImage[]> {
+  const images: DeltaImage[] = [];
+  for (const release of releases) {
+    const { digest } = release.image;
+    const bytes = await readReleaseImage(directory, release);
+    images.push({ digest, bytes, tree: decodeImage(bytes, imagePath(digest)) });
+  }
+  return images;
+}
+
+/** Bytes of the full deltas that lead to the releases one by one. */
+async function fullBytes(revision: Revision, releases: readonly Release[]): Promise<number> {
+  let total = 0;
+  for (const { image } of releases) {
+    const { deltas } = await readIndex(revision, image.digest);
+    const full = deltas.filter(({ from }) => from.length === 0).map(({ size }) => size);
+    total += Math.min(...full, Number.POSITIVE_INFINITY);
+  }
+  return total;
+}
+
+/** Bytes of the images and of every object that a device with the from-images lacks. */
+async function looseBytes(
+  directory: string,
+  from: readonly DeltaImage[],
+  to: readonly DeltaImage[],
+  releases: readonly Release[],
+): Promise<number> {
+  const seen = new Set(from.flatMap(({ tree }) => objectsOf(tree)).map(({ digest }) => digest));
+  let total = releases.reduce((sum, release) => sum + release.image.stored.length, 0);
+  for (const object of to.flatMap(({ tree }) => objectsOf(tree))) {
+    if (seen.has(object.digest)) continue;
+    seen.add(object.digest);
+    total += (await storedSize(directory, object)) ?? 0;
+  }
+  return total;
+}
