@@ -93,7 +93,8 @@ function changedFields(a: TreeNode, b: TreeNode): ChangedField[] {
 function sameContent(a: FileNode, b: FileNode): boolean {
   if (a.content !== undefined && b.content !== undefined) return Buffer.compare(a.content, b.content) === 0;
   if (a.content !== undefined || b.content !== undefined) return false;
-  return a.digest === b.digest && (a.digest !== undefined || a.payload === b.payload) && a.source === b.source;
+  if (a.digest !== undefined || b.digest !== undefined) return a.digest === b.digest;
+  return a.payload === b.payload && a.source === b.source;
 }
 
 function sameXattrs(a: ReadonlyMap<ByteString, Uint8Array>, b: ReadonlyMap<ByteString, Uint8Array>): boolean {
