@@ -3,7 +3,7 @@
  * before they use them. Sizes are in bytes.
  */
 
-/** Largest metadata image that is read: 1 GiB, about 4 million inodes. */
+/** Largest metadata image that is read: 1 GiB, room for the inodes of MAX_TREE_NODES. */
 export const MAX_IMAGE_BYTES = 1 << 30;
 
 /** Largest file in a composefs image: 1024 chunks of 2^43 bytes, what the C library can write. */
@@ -52,8 +52,14 @@ export const MAX_XATTR_TOTAL_BYTES = 32767;
 /** Largest JSON metadata file (TUF role, release, channel, delta index) that is read. */
 export const MAX_METADATA_BYTES = 16 << 20;
 
-/** Inodes of one tree; keeps memory for a hostile dump, image or tar below about 4 GiB. */
-export const MAX_TREE_NODES = 8_000_000;
+/**
+ * Entries of one tree. Each takes about 600 bytes of memory and as much again while an image is written: what a hostile dump, image or tar
+ * can ask for stays below 4 GiB. Large systems have less than a million.
+ */
+export const MAX_TREE_NODES = 3_000_000;
+
+/** xattrs of all entries of one tree: each takes about 50 bytes besides its name and value, an image refers to one with 4 bytes. */
+export const MAX_TREE_XATTRS = 12_000_000;
 
 /** Depth of directories; each level costs stack in no reader, but paths grow with it. */
 export const MAX_TREE_DEPTH = 2048;
@@ -85,8 +91,8 @@ export const MAX_REDIRECTS = 5;
 /** Data of one tar extension header (pax records, a long name); GNU tar and Go stop at 1 MiB too. */
 export const MAX_TAR_EXTENSION_BYTES = 1 << 20;
 
-/** Records in force for one entry of a tar, the global ones with it. */
-export const MAX_TAR_RECORDS = 16384;
+/** Records in force for one entry of a tar, the global ones with it: more than a file can have xattrs in an image. */
+export const MAX_TAR_RECORDS = 1024;
 
 /** Pieces of data of one sparse file in a tar; they take 16 MiB of memory. */
 export const MAX_TAR_SPARSE_PARTS = 1 << 20;

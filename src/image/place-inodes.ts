@@ -1,7 +1,7 @@
 /** Numbers the inodes of an image: breadth-first from the root, children in byte order of their names. Checks every node on the way. */
 import { type ByteString, toText } from '../core/bytes.ts';
 import { OsupdError } from '../core/errors.ts';
-import { MAX_TREE_DEPTH, MAX_TREE_NODES } from '../core/limits.ts';
+import { MAX_TREE_DEPTH, MAX_TREE_NODES, MAX_TREE_XATTRS } from '../core/limits.ts';
 import { storedNames } from '../tree/stored-names.ts';
 import { compareTimes, type DirectoryNode, type Time, type Tree, type TreeNode } from '../tree/tree.ts';
 import { brokenEntryRule, brokenNodeRule } from './rules.ts';
@@ -58,6 +58,7 @@ class Placer {
   readonly #links: PlacedLink[] = [];
   readonly #root: DirectoryNode;
   #hasWhiteout = false;
+  #xattrs = 0;
   #buildTime: Time;
 
   constructor(tree: Tree) {
@@ -134,6 +135,8 @@ class Placer {
     const above = this.#inodes[parent];
     const depth = above === undefined ? 0 : above.depth + 1;
     if (number >= MAX_TREE_NODES) throw this.#limit('MAX_TREE_NODES', `more than ${MAX_TREE_NODES} inodes`);
+    this.#xattrs += node.xattrs.size;
+    if (this.#xattrs > MAX_TREE_XATTRS) throw this.#limit('MAX_TREE_XATTRS', `more than ${MAX_TREE_XATTRS} xattrs`);
     if (type === 'directory' && depth > MAX_TREE_DEPTH)
       throw this.#limit('MAX_TREE_DEPTH', `more than ${MAX_TREE_DEPTH} levels of directories`);
     this.#numbers.set(node, number);

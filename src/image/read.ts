@@ -5,7 +5,7 @@
  */
 import { type ByteString, toText } from '../core/bytes.ts';
 import { OsupdError } from '../core/errors.ts';
-import { MAX_TREE_DEPTH, MAX_TREE_NODES } from '../core/limits.ts';
+import { MAX_TREE_DEPTH, MAX_TREE_NODES, MAX_TREE_XATTRS } from '../core/limits.ts';
 import { brokenNameRule } from '../tree/rules.ts';
 import { HIDDEN_NAMES } from '../tree/stored-names.ts';
 import { type DirectoryNode, EPOCH, type Time, type Tree, type TreeNode } from '../tree/tree.ts';
@@ -79,6 +79,7 @@ export class ImageReader {
   #dataBlock: number | undefined;
   #blocks = 0;
   #expansion = 0;
+  #xattrs = 0;
 
   constructor(bytes: Uint8Array, where: string | undefined, watcher: ImageWatcher = {}) {
     this.#image = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
@@ -236,6 +237,8 @@ export class ImageReader {
   ): { node: TreeNode; extents: Extents; bytes: number } {
     const extents = this.#claim(inode);
     const stored = xattrs.read(inode);
+    this.#xattrs += stored.size;
+    if (this.#xattrs > MAX_TREE_XATTRS) throw this.#damage(`more than ${MAX_TREE_XATTRS} xattrs`, inode.at);
     const content = this.#content(inode, extents);
     this.#watcher.inode?.(path, inode, extents, xattrs);
     const node = makeNode({ inode, xattrs: stored, content, buildTime: this.#buildTime, ...place }, this.#damage);

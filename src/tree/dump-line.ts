@@ -5,7 +5,7 @@ import { OsupdError } from '../core/errors.ts';
 import { MAX_DUMP_XATTR_TEXT_BYTES, MAX_PAYLOAD_BYTES } from '../core/limits.ts';
 import { unescapeField } from './dump-escape.ts';
 import { brokenXattrRule } from './rules.ts';
-import type { Time } from './tree.ts';
+import { EPOCH, type Time } from './tree.ts';
 
 /** The fixed fields of a line, in order. */
 export type Field =
@@ -55,6 +55,10 @@ export class DumpLine {
   #end = 0;
   #number = 0;
   #path: ByteString | undefined;
+  #time: Time = EPOCH;
+  /** The last xattrs and their text: neighbours often have the same. */
+  #xattrText = '';
+  #xattrs: ReadonlyMap<ByteString, Uint8Array> = new Map();
 
   /** @param where names the dump in messages. */
   constructor(bytes: Buffer, where: string | undefined) {
@@ -191,7 +195,11 @@ export class DumpLine {
         ? BigInt(isNegative ? -seconds : seconds)
         : BigInt(this.#bytes.toString('latin1', start, dot));
     if (exact < MIN_I64 || exact > MAX_U64) throw this.refuse('mtime does not fit in 64 bits', 'MTIME');
-    return { seconds: BigInt.asIntN(64, exact), nanoseconds };
+    const wrapped = BigInt.asIntN(64, exact);
+    // Neighbours often have the same time: one object serves them.
+    if (wrapped !== this.#time.seconds || nanoseconds !== this.#time.nanoseconds)
+      this.#time = { seconds: wrapped, nanoseconds };
+    return this.#time;
   }
 
   /** Path of what a hard link is another name of. */
@@ -222,15 +230,24 @@ export class DumpLine {
     return digest;
   }
 
-  /** The `KEY=VALUE` items behind the fixed fields. Of two with one key the last one counts. */
+  /** The `KEY=VALUE` items behind the fixed fields. */
   xattrs(): Map<ByteString, Uint8Array> {
-    const xattrs = new Map<ByteString, Uint8Array>();
     const start = this.#xattrStart;
-    if (start >= this.#end) return xattrs;
+    if (start >= this.#end) return new Map();
     if (this.#end - start > MAX_DUMP_XATTR_TEXT_BYTES)
       throw this.refuse('xattrs of one line longer than 65535 bytes of text');
-    const refuse = (rule: string) => this.refuse(rule);
     const text = this.#bytes.toString('latin1', start, this.#end);
+    if (text !== this.#xattrText) {
+      this.#xattrs = this.#parseXattrs(text);
+      this.#xattrText = text;
+    }
+    return new Map(this.#xattrs);
+  }
+
+  /** Of two with one key the last one counts. */
+  #parseXattrs(text: string): Map<ByteString, Uint8Array> {
+    const xattrs = new Map<ByteString, Uint8Array>();
+    const refuse = (rule: string) => this.refuse(rule);
     for (let at = 0; at < text.length; ) {
       const space = text.indexOf(' ', at);
       const end = space < 0 ? text.length : space;

@@ -4,7 +4,14 @@
  */
 import type { ByteString } from '../core/bytes.ts';
 import { OsupdError } from '../core/errors.ts';
-import { MAX_DUMP_BYTES, MAX_FILE_BYTES, MAX_INLINE_BYTES, MAX_TREE_DEPTH, MAX_TREE_NODES } from '../core/limits.ts';
+import {
+  MAX_DUMP_BYTES,
+  MAX_FILE_BYTES,
+  MAX_INLINE_BYTES,
+  MAX_TREE_DEPTH,
+  MAX_TREE_NODES,
+  MAX_TREE_XATTRS,
+} from '../core/limits.ts';
 import { DumpLine } from './dump-line.ts';
 import { DumpLinks } from './dump-links.ts';
 import { brokenNameRule } from './rules.ts';
@@ -50,6 +57,7 @@ class DumpParser {
   readonly #strict: boolean;
   readonly #where: string | undefined;
   #root: DirectoryNode | undefined;
+  #xattrs = 0;
   /** Directories by path (the root: empty), to find parents. */
   readonly #directories = new Map<ByteString, { readonly node: DirectoryNode; readonly depth: number }>();
 
@@ -156,6 +164,8 @@ class DumpParser {
       throw line.refuse('inline content longer than 5000 bytes', 'CONTENT');
     const digest = line.digest();
     const xattrs = line.xattrs();
+    this.#xattrs += xattrs.size;
+    if (this.#xattrs > MAX_TREE_XATTRS) throw this.#limit('MAX_TREE_XATTRS', `${MAX_TREE_XATTRS} xattrs`);
     const common = { mode, uid, gid, nlink, mtime, xattrs };
     switch (type) {
       case 'directory':

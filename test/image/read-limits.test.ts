@@ -49,6 +49,15 @@ describe('limits on images', () => {
     expect(() => decodeImage(image)).toThrow(/^more than 260 inodes/);
   });
 
+  it('xattrs of all inodes', () => {
+    const lines = Array.from({ length: 9 }, (_, index) => `/${index} 0 100644 1 0 0 0 0.0 - - - user.a=b user.c=d\n`);
+    const image = encodeImage(parseDump(Buffer.from(`/ 0 40755 2 0 0 0 0.0 - - -\n${lines.join('')}`)));
+    decodeImage(image);
+    // The root's mark is one more.
+    lowered.MAX_TREE_XATTRS = 18;
+    expect(() => decodeImage(image)).toThrow(/^more than 18 xattrs/);
+  });
+
   it('long paths to many files', () => {
     const image = chain(50, 'n'.repeat(200), 500);
     decodeImage(image);
