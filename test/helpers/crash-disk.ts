@@ -8,20 +8,30 @@ import koffi from 'koffi';
 const SHUTDOWN = 0x8004587d;
 const NO_LOG_FLUSH = 2;
 
+/** How to make and mount a file system; xfs is not made smaller than 300 MB. */
+const TYPES = {
+  // noauto_da_alloc: ext4 must not save a program that forgets to sync what it renames.
+  ext4: { bytes: 32 << 20, make: ['mkfs.ext4', '-q'], mount: 'loop,noauto_da_alloc' },
+  xfs: { bytes: 320 << 20, make: ['mkfs.xfs', '-q', '-m', 'reflink=1'], mount: 'loop' },
+} as const;
+
 /** Call it after `enterMountNamespace`. Only synchronous calls of node:fs, and other processes, see the disk. */
 export class CrashDisk implements Disposable {
   readonly directory: string;
+  readonly #type: (typeof TYPES)[keyof typeof TYPES];
   readonly #image: string;
 
-  constructor(parent: string) {
+  constructor(parent: string, type: keyof typeof TYPES = 'ext4') {
     const base = mkdtempSync(join(parent, 'disk-'));
     this.directory = join(base, 'mnt');
+    this.#type = TYPES[type];
     this.#image = join(base, 'image');
     mkdirSync(this.directory);
     const fd = openSync(this.#image, 'w');
-    ftruncateSync(fd, 32 << 20);
+    ftruncateSync(fd, this.#type.bytes);
     closeSync(fd);
-    execFileSync('mkfs.ext4', ['-q', this.#image]);
+    const [program, ...options] = this.#type.make;
+    execFileSync(program, [...options, this.#image]);
     this.#mount();
   }
 
@@ -39,8 +49,7 @@ export class CrashDisk implements Disposable {
   }
 
   #mount(): void {
-    // noauto_da_alloc: ext4 must not save a program that forgets to sync what it renames.
-    execFileSync('mount', ['-o', 'loop,noauto_da_alloc', this.#image, this.directory]);
+    execFileSync('mount', ['-o', this.#type.mount, this.#image, this.directory]);
   }
 
   [Symbol.dispose](): void {

@@ -17,11 +17,21 @@ export function killBefore(
   args: readonly string[],
   skipped: readonly string[] = [],
 ): boolean {
+  return killNodeBefore(call, count, ['--input-type=module', '-e', code, ...args], skipped);
+}
+
+/** Like {@link killBefore}, for a program with worker threads, which cannot be given as code. */
+export function killNodeBefore(
+  call: string,
+  count: number,
+  args: readonly string[],
+  skipped: readonly string[] = [],
+): boolean {
   const skip = skipped.flatMap((name) => ['-e', `inject=${name}:retval=0`]);
   const inject = ['-e', `trace=${[call, ...skipped]}`, '-e', `inject=${call}:signal=SIGKILL:when=${count}`, ...skip];
   const child = spawnSync(
     'strace',
-    ['-f', '-qq', '-o', '/dev/null', ...inject, process.execPath, '--input-type=module', '-e', code, ...args],
+    ['-f', '-qq', '-o', '/dev/null', ...inject, process.execPath, ...args],
     // One thread for calls of node:fs/promises: strace counts the calls of each thread.
     { encoding: 'utf8', env: { ...process.env, UV_THREADPOOL_SIZE: '1' } },
   );
