@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
@@ -49,6 +50,13 @@ describe('explainImage', () => {
     },
   );
 
+  it('explains the example of docs/formats/image.md as that page does', () => {
+    const [dump = '', text = ''] = examples('image.md');
+    const explained = [...explainImage(encodeImage(parseDump(Buffer.from(dump))))].join('');
+    expect(text).toMatch(/^inode 257 /);
+    expect(explained).toContain(text);
+  });
+
   it('of a damaged image explains what can be read, and says what is wrong', () => {
     const image = encode('corner-hardlink-deep-primary');
     image.writeUInt16LE(0, 1152 + 32 * 40 + 4);
@@ -64,6 +72,13 @@ describe('explainImage', () => {
     ]);
   });
 });
+
+/** The texts in the example at the end of a page. */
+function examples(page: string): string[] {
+  const text = readFileSync(resolve(import.meta.dirname, '../../docs/formats', page), 'utf8');
+  const example = text.slice(text.indexOf('## Example'));
+  return [...example.matchAll(/^```\n(.*?)^```$/gms)].map((match) => match[1] as string);
+}
 
 /** Leaves out the inodes and entries of most hidden names. */
 function withoutHidden(text: string): string {

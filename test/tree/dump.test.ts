@@ -1,3 +1,5 @@
+import { readFileSync } from 'node:fs';
+import { resolve } from 'node:path';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { formatDump } from '../../src/tree/dump.ts';
@@ -88,6 +90,12 @@ describe('formatDump', () => {
       '/ 4096 40755 2 0 0 0 0.0 - - - user.overlay.whiteouts= trusted.overlay.whiteouts= user.overlay.other=\n',
       '/w 0 100644 1 0 0 0 0.0 - - - trusted.overlay.whiteout= user.overlay.whiteout=\n',
     ]);
+  });
+
+  it('writes the example of docs/formats/dump.md as it is there', () => {
+    const page = readFileSync(resolve(import.meta.dirname, '../../docs/formats/dump.md'), 'latin1');
+    const example = /## Example\n\n```\n(.*?)^```$/ms.exec(page)?.[1] as string;
+    expect(lines(parseDump(Buffer.from(example), { strict: true })).join('')).toBe(example);
   });
 
   it('is read as the tree that it was written from', () => {
