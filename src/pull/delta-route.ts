@@ -1,7 +1,8 @@
 /** Looks at a route of deltas closely: rebuilds its images and finds which records are needed, from the end back to the start. */
 import type { Digest } from '../core/digest.ts';
 import { OsupdError } from '../core/errors.ts';
-import { type DeltaHead, planRecords, readHead } from '../delta/apply.ts';
+import { type DeltaHead, readHead } from '../delta/head.ts';
+import { planRecords } from '../delta/plan.ts';
 import { decodeImage } from '../image/read.ts';
 import type { DeltaEntry } from '../repository/delta-index.ts';
 import type { Release } from '../repository/release.ts';
@@ -43,7 +44,7 @@ export async function examineRoute(route: Route, release: Release, context: Plan
   const stored = await withStoredSizes(rest, objects, release, context);
   const sum = (numbers: readonly number[]) => numbers.reduce((total, number) => total + number, 0);
   const cost = {
-    bytes: sum(steps.map(({ plan }) => plan.bytes)) + sum(stored.map((object) => object.stored ?? 0)),
+    bytes: sum(steps.map(({ plan }) => plan.fetchBytes)) + sum(stored.map((object) => object.stored ?? 0)),
     requests: sum(steps.map(({ plan }) => plan.ranges.length)) + stored.length,
     exact: true,
   };
@@ -76,9 +77,9 @@ function planSteps(
   // What a step needs and does not bring itself, the steps before it must bring.
   for (const { entry, head } of deltas.toReversed()) {
     const plan = planRecords(head, images, there, (digest) => singles.has(digest) || bases.has(digest));
-    const absent = new Set(plan.absent);
-    singles = singles.intersection(absent);
-    bases = bases.intersection(absent).union(new Set(plan.bases.filter((digest) => !there(digest))));
+    const made = new Set(plan.objects.map(({ digest }) => digest));
+    singles = singles.difference(made);
+    bases = bases.difference(made).union(new Set(plan.missing.map(({ digest }) => digest)));
     steps.unshift({ entry, plan });
   }
   return { steps, singles, bases };

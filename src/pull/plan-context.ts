@@ -2,7 +2,7 @@
 import type { Digest } from '../core/digest.ts';
 import { type ErrorCode, OsupdError } from '../core/errors.ts';
 import type { Progress } from '../core/progress.ts';
-import type { DeltaPlan } from '../delta/apply.ts';
+import type { DeltaPlan } from '../delta/plan.ts';
 import type { Pool } from '../objects/pool.ts';
 import type { DeltaEntry } from '../repository/delta-index.ts';
 import type { Release } from '../repository/release.ts';

@@ -1,6 +1,6 @@
 /** Brings images and their objects from a repository into a pool: plan, forecast, download, check, add. */
 import { OsupdError } from '../core/errors.ts';
-import type { Progress } from '../core/progress.ts';
+import { noProgress, type Progress } from '../core/progress.ts';
 import { applyRecords } from '../delta/apply.ts';
 import { ObjectBatch } from '../objects/ingest.ts';
 import type { Pool } from '../objects/pool.ts';
@@ -122,7 +122,7 @@ async function makePlan(job: PullJob, context: PlanContext): Promise<PullPlan> {
 
 /** Everything that will be written: the images' objects, and what only a step of a chain needs. */
 function newObjects(images: readonly ImagePlan[]) {
-  const objects = images.flatMap(({ missing, steps }) => [...missing, ...steps.flatMap(({ plan }) => plan.restores)]);
+  const objects = images.flatMap(({ missing, steps }) => [...missing, ...steps.flatMap(({ plan }) => plan.objects)]);
   return [...new Map(objects.map((object) => [object.digest, object])).values()];
 }
 
@@ -160,8 +160,9 @@ async function bringImage(first: ImagePlan, batch: ObjectBatch, job: PullJob, co
 async function applySteps(plan: ImagePlan, batch: ObjectBatch, job: PullJob, context: PlanContext): Promise<boolean> {
   for (const { entry, plan: records } of plan.steps) {
     try {
-      const signal = job.signal === undefined ? {} : { signal: job.signal };
-      await applyRecords(records, (range) => context.files.range(entry, range), batch, signal);
+      // The download's progress counts the same bytes.
+      const options = { progress: noProgress, ...(job.signal === undefined ? {} : { signal: job.signal }) };
+      await applyRecords(records, (range) => context.files.range(entry, range), batch, options);
     } catch (error) {
       leaveDelta(entry, error, context);
       return false;
