@@ -5,7 +5,7 @@ import { decodeImage } from '../image/read.ts';
 import { objectsOf } from '../tree/references.ts';
 import { readReleaseImage } from './contents.ts';
 import type { DeltaEntry } from './delta-index.ts';
-import { findDelta, indexDelta, makeDelta, readIndex } from './deltas.ts';
+import { findDelta, keepDelta, makeDelta, readIndex } from './deltas.ts';
 import { imagePath, type ReleaseReference } from './layout.ts';
 import { requirePublished } from './publish.ts';
 import type { Release } from './release.ts';
@@ -25,7 +25,9 @@ export interface AddDeltaOptions extends RevisionOptions {
 
 export interface AddedDelta {
   readonly delta: DeltaEntry;
-  /** False when readers see no difference: there was one between these releases already. */
+  /** False when it was not kept, because it is no smaller than what devices fetch without it. */
+  readonly kept: boolean;
+  /** False when readers see no difference: it was not kept, was there already, or waits for signatures. */
   readonly changed: boolean;
   /** Bytes that a device fetches for the same releases without it. */
   readonly without: number;
@@ -34,9 +36,8 @@ export interface AddedDelta {
 }
 
 /**
- * Makes and lists a delta. One that is there already changes nothing.
- * @throws OsupdError `nothing-to-do` when the delta would be no smaller than what devices can do without it; `not-found` for a
- *   release that is not published or a missing key; `damaged-repository`; `busy`
+ * Makes and lists a delta, if it is smaller than the full one. One that is there already changes nothing.
+ * @throws OsupdError `not-found` for a release that is not published or a missing key; `damaged-repository`; `busy`
  */
 export async function addDelta(options: AddDeltaOptions): Promise<AddedDelta> {
   const { directory, effort, progress } = options;
@@ -47,16 +48,18 @@ export async function addDelta(options: AddDeltaOptions): Promise<AddedDelta> {
   const digests = (releases: readonly Release[]) => releases.map((release) => release.image.digest);
   const from = await readImages(directory, fromReleases);
   const to = await readImages(directory, toReleases);
-  const without = Math.min(await fullBytes(revision, toReleases), await looseBytes(directory, from, to, toReleases));
+  const full = await fullBytes(revision, toReleases);
+  const without = Number.isFinite(full) ? full : await looseBytes(directory, from, to, toReleases);
   const present = await findDelta(revision, digests(fromReleases), digests(toReleases));
-  if (present !== undefined) return { delta: present, changed: false, without, waiting: [] };
+  if (present !== undefined) return { delta: present, kept: true, changed: false, without, waiting: [] };
   const store = new RepositoryObjects(directory, await revision.staging());
+  const made = await makeDelta(revision, { from, to, store, effort, progress });
   // A full delta saves requests where it saves no bytes.
-  const limit = from.length === 0 ? Number.POSITIVE_INFINITY : without;
-  const delta = await makeDelta(revision, { from, to, store, effort, progress, limit });
-  await indexDelta(revision, delta);
-  const { waiting } = await revision.commit();
-  return { delta, changed: waiting.length === 0, without, waiting };
+  const kept = from.length === 0 || made.entry.size < without;
+  if (!kept) return { delta: made.entry, kept, changed: false, without, waiting: [] };
+  await keepDelta(revision, made);
+  const { roles, waiting } = await revision.commit();
+  return { delta: made.entry, kept, changed: roles.length > 0, without, waiting };
 }
 
 async function findReleases(revision: Revision, references: readonly ReleaseReference[]): Promise<Release[]> {

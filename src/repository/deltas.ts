@@ -2,24 +2,19 @@
 import { mkdir, open, rename, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Digest } from '../core/digest.ts';
-import { isSystemError, OsupdError } from '../core/errors.ts';
-import type { Progress } from '../core/progress.ts';
-import type { DeltaImage, ObjectReader } from '../delta/write.ts';
+import { isSystemError } from '../core/errors.ts';
+import { type DeltaImage, type DeltaJob, writeDelta } from '../delta/write.ts';
 import { syncDirectory } from '../sys/durable.ts';
 import { type DeltaEntry, type DeltaIndex, encodeDeltaIndex, parseDeltaIndex } from './delta-index.ts';
 import { deltaIndexTarget, deltaPath } from './layout.ts';
 import type { Revision } from './revision.ts';
 
-export interface DeltaJob {
-  readonly from: readonly DeltaImage[];
-  readonly to: readonly DeltaImage[];
-  /** Where the objects of all images are read from. */
-  readonly store: ObjectReader;
-  /** 1 (fastest) to 9 (smallest). */
-  readonly effort: number;
-  readonly progress: Progress;
-  /** Keep the delta only when it has fewer bytes than this. */
-  readonly limit?: number;
+export type NewDelta = Pick<DeltaJob, 'from' | 'to' | 'store' | 'effort' | 'progress'>;
+
+/** A delta file that has no name yet. */
+export interface StagedDelta {
+  readonly entry: DeltaEntry;
+  readonly temporary: string;
 }
 
 /** The index of the deltas that lead to an image; empty when there is none yet. */
@@ -46,49 +41,31 @@ export async function findDelta(
     : undefined;
 }
 
-/**
- * Makes a delta file, durably, under its final name; nothing refers to it before {@link indexDelta}.
- * @throws OsupdError `nothing-to-do` when it reaches the job's limit
- */
-export async function makeDelta(revision: Revision, job: DeltaJob): Promise<DeltaEntry> {
-  const temporary = join(await revision.staging(), 'delta');
-  const file = await open(temporary, 'w');
-  let entry: DeltaEntry;
-  try {
-    const out = async (chunk: Uint8Array) => {
-      await file.writeFile(chunk);
-    };
-    const { writeDelta } = await import('../delta/write.ts');
-    const { size, head } = await writeDelta({
-      from: [...job.from],
-      to: [...job.to],
-      store: job.store,
-      effort: job.effort,
-      progress: job.progress,
-      out,
-    });
-    const digests = (images: readonly DeltaImage[]) => images.map((image) => image.digest);
-    entry = { from: digests(job.from), to: digests(job.to), file: deltaPath(head.sha256), size, head };
-    const { limit = Number.POSITIVE_INFINITY } = job;
-    if (size >= limit) {
-      throw new OsupdError('nothing-to-do', `the delta has ${size} bytes, and devices need only ${limit} without it`, {
-        where: revision.directory,
-        facts: { size, without: limit },
-      });
-    }
-    await file.sync();
-  } finally {
-    await file.close();
-  }
+/** Makes a delta file in staging. */
+export async function makeDelta(revision: Revision, delta: NewDelta): Promise<StagedDelta> {
+  const scratch = await revision.staging();
+  const temporary = join(scratch, 'delta');
+  const { from, to, store, effort, progress } = delta;
+  await using file = await open(temporary, 'w');
+  const out = (chunk: Uint8Array) => file.writeFile(chunk);
+  const { size, head } = await writeDelta({ from, to, store, effort, progress, scratch, out });
+  await file.sync();
+  const digests = (images: readonly DeltaImage[]) => images.map((image) => image.digest);
+  const entry = { from: digests(from), to: digests(to), file: deltaPath(head.sha256), size, head };
+  return { entry, temporary };
+}
+
+/** Gives a delta its name, durably, and lists it for every image that it leads to. */
+export async function keepDelta(revision: Revision, { entry, temporary }: StagedDelta): Promise<void> {
   const folder = join(revision.directory, 'deltas');
   await mkdir(folder, { recursive: true });
   await rename(temporary, join(revision.directory, entry.file));
   syncDirectory(folder);
-  return entry;
+  await indexDelta(revision, entry);
 }
 
-/** Lists a delta for every image that it leads to, in place of another one between the same images. */
-export async function indexDelta(revision: Revision, entry: DeltaEntry): Promise<void> {
+/** In place of another one between the same images. */
+async function indexDelta(revision: Revision, entry: DeltaEntry): Promise<void> {
   for (const image of entry.to) {
     const index = await readIndex(revision, image);
     const others = index.deltas.filter(

@@ -9,7 +9,7 @@ import { decodeImage } from '../image/read.ts';
 import { Pool } from '../objects/pool.ts';
 import { type ObjectReference, objectsOf } from '../tree/references.ts';
 import { type BuildRecord, readBuildRecord } from './build-record.ts';
-import { findDelta, indexDelta, makeDelta } from './deltas.ts';
+import { findDelta, keepDelta, makeDelta } from './deltas.ts';
 import { imagePath, objectSizesPath, type ReleaseReference, releaseTarget } from './layout.ts';
 import { decodeObjectSizes, encodeObjectSizes } from './object-sizes.ts';
 import { encodeRelease, parseRelease, type Release, type StoredFile } from './release.ts';
@@ -97,7 +97,7 @@ async function publishOne(
   };
   if (options.full && (await findDelta(revision, [], [digest])) === undefined) {
     const job = { from: [], to: [{ digest, bytes, tree }], store: pool };
-    await indexDelta(revision, await makeDelta(revision, { ...job, ...options }));
+    await keepDelta(revision, await makeDelta(revision, { ...job, ...options }));
   }
   revision.setTarget(releaseTarget(record), encodeRelease(release));
   return { release, isNew: before === undefined, addedObjects: stored.added };

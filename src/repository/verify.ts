@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import type { Digest } from '../core/digest.ts';
 import { toOsupdError } from '../core/errors.ts';
 import type { Progress } from '../core/progress.ts';
+import { readHead } from '../delta/head.ts';
 import { decodeImage } from '../image/read.ts';
 import { fsverityDigest } from '../objects/fsverity.ts';
 import { type ObjectReference, objectsOf } from '../tree/references.ts';
@@ -172,15 +173,18 @@ class Check {
     return files.size;
   }
 
-  async #delta(path: string, { size, head }: DeltaEntry): Promise<void> {
+  async #delta(path: string, { size, head, from, to }: DeltaEntry): Promise<void> {
     await using file = await open(join(this.#options.directory, path), 'r');
     const found = (await file.stat()).size;
     if (found !== size) return this.#problem(path, `it has ${found} bytes, not ${size}`);
     const bytes = Buffer.alloc(head.size);
     const { bytesRead } = await file.read(bytes, 0, head.size, 0);
     if (createHash('sha256').update(bytes.subarray(0, bytesRead)).digest('hex') !== head.sha256) {
-      this.#problem(path, 'its head is not what the index says');
+      return this.#problem(path, 'its head is not what the index says');
     }
+    const inside = readHead(bytes);
+    if (inside.size + inside.payloadSize !== size) this.#problem(path, 'its header says another size');
+    if (`${inside.from} ${inside.to}` !== `${from} ${to}`) this.#problem(path, 'it is between other images');
   }
 
   #problem(where: string, what: string): void {

@@ -1,6 +1,7 @@
 /** `osupd repo delta` */
 import { resolve } from 'node:path';
 import type { Command } from 'commander';
+import type { AddedDelta } from '../../../repository/add-delta.ts';
 import type { CliContext } from '../../context.ts';
 import { formatBytes, outputOf } from '../../output.ts';
 import {
@@ -53,12 +54,15 @@ export function register(group: Command, context: CliContext): void {
         progress: output.progress,
       });
       output.result(added, () => {
-        const { delta, changed, without, waiting } = added;
         const from = options.from?.join(' + ') ?? 'nothing';
-        const size = `${formatBytes(delta.size)}, of it ${formatBytes(delta.head.size)} for images`;
-        const compared = Number.isFinite(without) ? `; without it ${formatBytes(without)}` : '';
-        const first = changed || waiting.length > 0 ? 'delta' : 'nothing changed: there is a delta';
-        return `${first} from ${from} to ${options.to.join(' + ')}: ${size}${compared}${waitingText(waiting)}`;
+        return `delta from ${from} to ${options.to.join(' + ')}: ${describe(added)}${waitingText(added.waiting)}`;
       });
     });
+}
+
+function describe({ delta, kept, changed, without, waiting }: AddedDelta): string {
+  const size = formatBytes(delta.size);
+  if (!kept) return `not kept: its ${size} are no less than the ${formatBytes(without)} that devices fetch without it`;
+  const first = changed || waiting.length > 0 ? '' : 'there already, nothing changed: ';
+  return `${first}${size}, of it ${formatBytes(delta.head.size)} for the image; without it ${formatBytes(without)}`;
 }
