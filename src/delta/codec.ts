@@ -23,6 +23,8 @@ export interface EncodeOptions {
 export interface Codec {
   /** Name in the codec table of a delta's header; a new version of a codec's format is a new name. */
   readonly name: string;
+  /** True: it takes one or more bases, always; false: it takes none. */
+  readonly usesBases: boolean;
   encode(target: Uint8Array, bases: readonly Base[], options: EncodeOptions): Promise<Uint8Array | undefined>;
   decode(stored: AsyncIterable<Uint8Array>, bases: readonly Base[], rawLength: number): AsyncIterable<Uint8Array>;
 }

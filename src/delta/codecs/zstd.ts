@@ -1,0 +1,76 @@
+/** The codecs that the runtime's zstd gives: whole content, and content against bases. */
+
+import { MAX_DICTIONARY_CODEC_BYTES } from '../../core/limits.ts';
+import type { Base, Codec } from '../codec.ts';
+import { damagedDelta } from '../damage.ts';
+import { readBases } from '../read-base.ts';
+import { compressFrame, compressFrameStream, decompressFrame, windowLogFor } from './zstd-frame.ts';
+
+/**
+ * zstd levels for efforts 1 to 9. Between 12 and 18 lie levels that find less in a base than 12 does; above 19 the memory grows and
+ * the result does not.
+ */
+const LEVELS = [3, 5, 7, 9, 10, 11, 12, 18, 19] as const;
+
+/** The window of whole content: it is what level 19 looks back by itself, and what a reader needs in memory. */
+const WHOLE_WINDOW_LOG = 23;
+
+export function zstdLevel(effort: number): number {
+  return LEVELS[Math.min(Math.max(Math.round(effort), 1), LEVELS.length) - 1]!;
+}
+
+function wholeOptions(size: number, effort: number) {
+  return { level: zstdLevel(effort), windowLog: Math.min(windowLogFor(size), WHOLE_WINDOW_LOG) };
+}
+
+/** One zstd frame of the content; takes no base. */
+export const zstd: Codec = {
+  name: 'zstd',
+  usesBases: false,
+  async encode(target, _bases, { effort }) {
+    return compressFrame(target, wholeOptions(target.length, effort));
+  },
+  decode(stored, _bases, rawLength) {
+    return decompressFrame(stored, { rawLength, maxWindowLog: WHOLE_WINDOW_LOG });
+  },
+};
+
+/** What {@link zstd} makes of content that is too large to be held in memory, in pieces. */
+export function encodeZstdStream(
+  content: AsyncIterable<Uint8Array>,
+  size: number,
+  effort: number,
+): AsyncIterable<Uint8Array> {
+  return compressFrameStream(content, size, wholeOptions(size, effort));
+}
+
+/** True where the codec {@link zstdBase} can be used: a reader needs the bases twice, and a window of the content's size. */
+export function fitsZstdBase(baseBytes: number, targetBytes: number): boolean {
+  return baseBytes > 0 && 2 * baseBytes + targetBytes <= MAX_DICTIONARY_CODEC_BYTES;
+}
+
+/** One zstd frame with all bases, one after the other, as its dictionary (raw content, no dictionary header). */
+export const zstdBase: Codec = {
+  name: 'zstd-base',
+  usesBases: true,
+  async encode(target, bases, { effort }) {
+    const baseBytes = totalSize(bases);
+    if (!fitsZstdBase(baseBytes, target.length)) return undefined;
+    const dictionary = await readBases(bases);
+    return compressFrame(target, {
+      level: zstdLevel(effort),
+      windowLog: windowLogFor(baseBytes + target.length),
+      dictionary,
+    });
+  },
+  async *decode(stored, bases, rawLength) {
+    const baseBytes = totalSize(bases);
+    if (!fitsZstdBase(baseBytes, rawLength)) throw damagedDelta(`a record has bases of ${baseBytes} bytes`);
+    const dictionary = await readBases(bases);
+    yield* decompressFrame(stored, { rawLength, maxWindowLog: windowLogFor(baseBytes + rawLength), dictionary });
+  },
+};
+
+function totalSize(bases: readonly Base[]): number {
+  return bases.reduce((total, { size }) => total + size, 0);
+}

@@ -1,0 +1,137 @@
+/** Encodes on all cores, with a bound on the bytes that are worked on at the same time. */
+import type { Digest } from '../core/digest.ts';
+import { OsupdError } from '../core/errors.ts';
+import { WorkerPool, workerModule } from '../core/workers.ts';
+import type { OpenObject } from '../objects/pool.ts';
+import type { ObjectReference } from '../tree/references.ts';
+import { ByteBudget } from './budget.ts';
+import { encodeZstdStream, fitsZstdBase, zstd } from './codecs/zstd.ts';
+import { codecNamed } from './codecs.ts';
+import type { Encoded, EncodeJob } from './encode-worker.ts';
+import { readBases, streamBase } from './read-base.ts';
+import type { Spool, Spooled } from './spool.ts';
+
+/** Reads the objects of a delta's images: a pool, or a repository's store. */
+export interface ObjectReader {
+  openObject(digest: Digest): Promise<OpenObject>;
+}
+
+/** Contents and bases in memory at the same time, before what the codecs need for them. */
+const WORKING_BYTES = 128 << 20;
+
+/** Content without a base is encoded in pieces from this size on. */
+const STREAMED_BYTES = 64 << 20;
+
+export interface EncodedRecord {
+  readonly codec: string;
+  readonly usesBases: boolean;
+  readonly spooled: Spooled;
+}
+
+export class Encoder implements AsyncDisposable {
+  readonly #store: ObjectReader;
+  readonly #effort: number;
+  readonly #workers: WorkerPool<EncodeJob, Encoded | undefined>;
+  readonly #budget = new ByteBudget(WORKING_BYTES);
+  #failed = false;
+
+  /** @param workers number of threads; all cores by default. The result does not depend on it. */
+  constructor(store: ObjectReader, effort: number, workers?: number) {
+    this.#store = store;
+    this.#effort = effort;
+    this.#workers = new WorkerPool(
+      workerModule(import.meta.url, './encode-worker'),
+      workers === undefined ? {} : { size: workers },
+    );
+  }
+
+  /** Encodes bytes in memory, of which copies are made. */
+  async encodeBytes(target: Uint8Array, base: Uint8Array | undefined): Promise<Encoded> {
+    return this.#run(Uint8Array.from(target), base === undefined ? [] : [Uint8Array.from(base)]);
+  }
+
+  /** Encodes the content of some objects as one, by the smallest of all ways, to the spool. */
+  async encodeRecord(
+    members: readonly ObjectReference[],
+    bases: readonly ObjectReference[],
+    spool: Spool,
+  ): Promise<EncodedRecord> {
+    const targetBytes = totalSize(members);
+    const baseBytes = totalSize(bases);
+    const usable = fitsZstdBase(baseBytes, targetBytes) ? bases : [];
+    const streamed = usable.length === 0 && targetBytes >= STREAMED_BYTES;
+    const release = await this.#budget.acquire(streamed ? 0 : targetBytes + totalSize(usable));
+    try {
+      // Another record has failed: there is no use for this one.
+      if (this.#failed) throw new OsupdError('interrupted', 'stopped before the work was done');
+      return streamed
+        ? await this.#encodeStream(members, targetBytes, spool)
+        : await this.#encodeInMemory(members, usable, spool);
+    } catch (error) {
+      this.#failed = true;
+      throw error;
+    } finally {
+      release();
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#workers.close();
+  }
+
+  async #encodeInMemory(
+    members: readonly ObjectReference[],
+    bases: readonly ObjectReference[],
+    spool: Spool,
+  ): Promise<EncodedRecord> {
+    const target = await this.#readObjects(members);
+    const separate: Uint8Array<ArrayBuffer>[] = [];
+    for (const base of bases) separate.push(await this.#readObjects([base]));
+    const { codec, stored } = await this.#run(target, separate);
+    return { codec, usesBases: codecNamed(codec).usesBases, spooled: await spool.write([stored]) };
+  }
+
+  async #encodeStream(members: readonly ObjectReference[], size: number, spool: Spool): Promise<EncodedRecord> {
+    const spooled = await spool.write(encodeZstdStream(this.#streamObjects(members), size, this.#effort));
+    return { codec: zstd.name, usesBases: false, spooled };
+  }
+
+  async #run(target: Uint8Array<ArrayBuffer>, bases: readonly Uint8Array<ArrayBuffer>[]): Promise<Encoded> {
+    const moved = [target.buffer, ...bases.map(({ buffer }) => buffer)];
+    const encoded = await this.#workers.run({ target, bases, effort: this.#effort }, moved);
+    if (encoded === undefined) throw new OsupdError('internal', 'no codec takes this content');
+    return encoded;
+  }
+
+  async #readObjects(objects: readonly ObjectReference[]): Promise<Uint8Array<ArrayBuffer>> {
+    const opened: OpenObject[] = [];
+    try {
+      for (const object of objects) opened.push(await this.#open(object));
+      return await readBases(opened);
+    } finally {
+      for (const object of opened) await object.close();
+    }
+  }
+
+  async *#streamObjects(objects: readonly ObjectReference[]): AsyncGenerator<Uint8Array> {
+    for (const object of objects) {
+      await using opened = await this.#open(object);
+      yield* streamBase(opened);
+    }
+  }
+
+  async #open({ digest, size }: ObjectReference): Promise<OpenObject> {
+    const object = await this.#store.openObject(digest);
+    if (object.size === size) return object;
+    await object.close();
+    throw new OsupdError('damaged-store', `the object has ${object.size} bytes, its image says ${size}`, {
+      where: object.path,
+      remedy: 'build the image again, or run "osupd fsck"',
+      facts: { object: digest },
+    });
+  }
+}
+
+export function totalSize(objects: readonly { readonly size: number }[]): number {
+  return objects.reduce((total, { size }) => total + size, 0);
+}

@@ -1,0 +1,177 @@
+/** Writes a delta from some images to others. docs/formats/delta.md has the format. */
+import { createHash } from 'node:crypto';
+import type { ByteString } from '../core/bytes.ts';
+import type { Digest } from '../core/digest.ts';
+import { OsupdError } from '../core/errors.ts';
+import { MAX_DELTA_IMAGES } from '../core/limits.ts';
+import type { Progress } from '../core/progress.ts';
+import type { Tree } from '../tree/tree.ts';
+import { BaseFinder, namedObjects } from './bases.ts';
+import { zstdLevel } from './codecs/zstd.ts';
+import { compressFrame, windowLogFor } from './codecs/zstd-frame.ts';
+import { type EncodedRecord, Encoder, type ObjectReader, totalSize } from './encoder.ts';
+import { type Group, groupObjects } from './groups.ts';
+import { type DeltaRecord, encodeHeader, type ImagePart } from './header.ts';
+import { encodeImagePart } from './image-section.ts';
+import { type ObjectOrder, orderObjects } from './object-order.ts';
+import { encodePrologue } from './prologue.ts';
+import { Spool } from './spool.ts';
+import { type DeltaSummary, summarizeRecords } from './summary.ts';
+
+export type { ObjectReader } from './encoder.ts';
+export type { DeltaSummary } from './summary.ts';
+
+export interface DeltaImage {
+  readonly digest: Digest;
+  readonly bytes: Uint8Array;
+  /** As `decodeImage` gives it for `bytes`: the device has no other. */
+  readonly tree: Tree;
+}
+
+export interface DeltaJob {
+  /** Images that the device will have; none for a delta that starts from nothing. */
+  readonly from: readonly DeltaImage[];
+  readonly to: readonly DeltaImage[];
+  /** Has the objects of all images. */
+  readonly store: ObjectReader;
+  /** Takes the delta's bytes in order; each chunk is valid until the promise is fulfilled. */
+  readonly out: (chunk: Uint8Array) => Promise<void>;
+  /** 1 (fastest) to 9 (smallest). */
+  readonly effort: number;
+  /** Number of threads; all cores by default. The same job gives the same bytes with any number. */
+  readonly workers?: number;
+  /** A directory with room for the delta: its records are kept there until the header before them can be written. */
+  readonly scratch: string;
+  readonly progress: Progress;
+}
+
+/**
+ * Writes a delta.
+ * @throws OsupdError `usage` for images that make no delta; `damaged-store` when an object is missing.
+ */
+export async function writeDelta(job: DeltaJob): Promise<DeltaSummary> {
+  checkImages(job);
+  const order = orderObjects(treesOf(job.from), treesOf(job.to));
+  const groups = groupObjects(newObjects(job, order));
+  await using encoder = new Encoder(job.store, job.effort, job.workers);
+  await using spool = await Spool.create(job.scratch);
+  const images = await encodeImages(job, encoder);
+  const encoded = await encodeGroups(groups, encoder, spool, job.progress);
+  const records = recordsOf(groups, encoded, order);
+  const head = encodeHead(job, images, records);
+  await job.out(head);
+  for (const { spooled } of encoded) for await (const chunk of spool.read(spooled)) await job.out(chunk);
+  return {
+    size: head.length + records.reduce((sum, { stored }) => sum + stored, 0),
+    head: { size: head.length, sha256: createHash('sha256').update(head).digest('hex') },
+    imageBytes: images.reduce((sum, { stored }) => sum + stored.length, 0),
+    ...summarizeRecords(groups, records),
+  };
+}
+
+function checkImages({ from, to }: DeltaJob): void {
+  const refuse = (message: string) => new OsupdError('usage', message);
+  if (to.length === 0) throw refuse('a delta must lead to an image');
+  for (const images of [from, to]) {
+    if (images.length > MAX_DELTA_IMAGES) throw refuse(`a delta with more than ${MAX_DELTA_IMAGES} images on one side`);
+    if (new Set(images.map(({ digest }) => digest)).size < images.length) throw refuse('a delta names an image twice');
+  }
+}
+
+function treesOf(images: readonly DeltaImage[]): Tree[] {
+  return images.map(({ tree }) => tree);
+}
+
+/** The objects that the delta must bring, with their first names and bases. */
+function newObjects({ from, to }: DeltaJob, { fresh }: ObjectOrder) {
+  const paths = new Map<Digest, ByteString>();
+  for (const { digest, path } of namedObjects(treesOf(to))) if (!paths.has(digest)) paths.set(digest, path);
+  const bases = new BaseFinder(treesOf(from));
+  return fresh.map((object, number) => {
+    const path = paths.get(object.digest)!;
+    return { ...object, number, path, base: bases.find(path, object.size) };
+  });
+}
+
+async function encodeImages({ from, to }: DeltaJob, encoder: Encoder) {
+  const images: { part: ImagePart; stored: Uint8Array }[] = [];
+  for (const [index, image] of to.entries())
+    images.push(
+      await encodeImagePart(image, [...from, ...to.slice(0, index)], (target, base) =>
+        encoder.encodeBytes(target, base),
+      ),
+    );
+  return images;
+}
+
+/** Encodes all groups, those that take longest first; the results are in the order of the groups. */
+async function encodeGroups(
+  groups: readonly Group[],
+  encoder: Encoder,
+  spool: Spool,
+  progress: Progress,
+): Promise<EncodedRecord[]> {
+  const step = 'encode';
+  const encoded = new Array<EncodedRecord>(groups.length);
+  const sizes = groups.map(({ members }) => totalSize(members));
+  progress({ kind: 'start', step, unit: 'bytes', total: sizes.reduce((sum, size) => sum + size, 0) });
+  let done = 0;
+  const bySize = [...groups.keys()].sort((a, b) => sizes[b]! - sizes[a]!);
+  const results = await Promise.allSettled(
+    bySize.map(async (index) => {
+      const { members, bases } = groups[index]!;
+      encoded[index] = await encoder.encodeRecord(members, bases, spool);
+      done += sizes[index]!;
+      progress({ kind: 'advance', step, done });
+    }),
+  );
+  const failure = results.find((result) => result.status === 'rejected' && !isStopped(result.reason));
+  if (failure?.status === 'rejected') throw failure.reason;
+  progress({ kind: 'finish', step, done });
+  return encoded;
+}
+
+/** True for a record that was given up because another one failed. */
+function isStopped(reason: unknown): boolean {
+  return reason instanceof OsupdError && reason.code === 'interrupted';
+}
+
+function recordsOf(groups: readonly Group[], encoded: readonly EncodedRecord[], { old }: ObjectOrder): DeltaRecord[] {
+  const numbers = new Map(old.map(({ digest }, number) => [digest, number]));
+  return groups.map(({ members, bases }, index) => {
+    const { codec, usesBases, spooled } = encoded[index]!;
+    return {
+      members: members.map(({ number }) => number),
+      codec,
+      bases: usesBases ? bases.map(({ digest }) => numbers.get(digest)!) : [],
+      stored: spooled.length,
+    };
+  });
+}
+
+function encodeHead(
+  { from, to, effort }: DeltaJob,
+  images: readonly { part: ImagePart; stored: Uint8Array }[],
+  records: readonly DeltaRecord[],
+): Buffer {
+  const digests = (list: readonly DeltaImage[]) => list.map(({ digest }) => digest);
+  const header = encodeHeader({
+    from: digests(from),
+    to: digests(to),
+    images: images.map(({ part }) => part),
+    records,
+  });
+  const frame = compressFrame(header, { level: zstdLevel(effort), windowLog: windowLogFor(header.length) });
+  const section = images.map(({ stored }) => stored);
+  const prologue = encodePrologue({
+    headerStored: frame.length,
+    headerRaw: header.length,
+    images: totalLength(section),
+    payload: records.reduce((sum, { stored }) => sum + stored, 0),
+  });
+  return Buffer.concat([prologue, frame, ...section]);
+}
+
+function totalLength(parts: readonly Uint8Array[]): number {
+  return parts.reduce((sum, { length }) => sum + length, 0);
+}
