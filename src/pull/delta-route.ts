@@ -80,7 +80,8 @@ function planSteps(
     const made = new Set(plan.objects.map(({ digest }) => digest));
     singles = singles.difference(made);
     bases = bases.difference(made).union(new Set(plan.missing.map(({ digest }) => digest)));
-    steps.unshift({ entry, plan });
+    // What is missing now, the steps before will have brought by then.
+    steps.unshift({ entry, plan: { ...plan, missing: [] } });
   }
   return { steps, singles, bases };
 }

@@ -8,6 +8,7 @@ import { fsverityDigest } from '../../src/objects/fsverity.ts';
 import { Pool } from '../../src/objects/pool.ts';
 import { type PullPlan, type PullSummary, planPull, pull } from '../../src/pull/pull.ts';
 import { openTrust } from '../../src/pull/trust.ts';
+import { addDelta } from '../../src/repository/add-delta.ts';
 import { setChannel } from '../../src/repository/channels.ts';
 import { parseReleaseReference } from '../../src/repository/layout.ts';
 import { CountingSource } from '../../src/transport/counting.ts';
@@ -61,6 +62,21 @@ export class TestSite {
   async release(reference: string, files: Files, options: { full?: boolean } = {}): Promise<void> {
     this.images.set(reference, await build(this.repository.pool, reference, files));
     await this.repository.publish(reference, options);
+  }
+
+  /** A delta between published releases; none before makes a full one. Returns the path of its file. */
+  async delta(from: readonly string[], to: readonly string[]): Promise<string> {
+    const { directory, ring } = this.repository;
+    const { delta } = await addDelta({
+      directory,
+      ring: await ring(),
+      now: NOW,
+      from: from.map(parseReleaseReference),
+      to: to.map(parseReleaseReference),
+      effort: 1,
+      progress: noProgress,
+    });
+    return delta.file;
   }
 
   async channel(...references: string[]): Promise<void> {
