@@ -2,7 +2,7 @@
 import { type ByteString, compareBytes } from '../core/bytes.ts';
 import { compareTimes, type Entry, type FileNode, nodeOf, type Tree, type TreeNode, walk } from './tree.ts';
 
-export type ChangedField =
+type ChangedField =
   | 'type'
   | 'content'
   | 'size'

@@ -13,7 +13,7 @@
  * overlayfs keeps its xattrs under `user.overlay.` too (mount option userxattr). What a layer takes away is only ever what is
  * below it: its own entries stay, wherever in the archive they stood.
  */
-import { type ByteString, fromBytes, toText } from '../core/bytes.ts';
+import { type ByteString, fromBytes, fromText, toText } from '../core/bytes.ts';
 import { OsupdError } from '../core/errors.ts';
 import { settleLinks } from './links.ts';
 import { type DirectoryNode, type Entry, type HardLink, nodeOf, type Tree, type TreeNode } from './tree.ts';
@@ -30,6 +30,7 @@ type Leaf = HardLink['target'];
 
 /** One directory of the result, made of a directory of the base, of the layer, or of both. */
 interface Merge {
+  /** The layer's name and the path in it, for messages. */
   readonly path: ByteString;
   /** Takes the directory out of its parent; the root has none. */
   readonly remove?: () => void;
@@ -41,14 +42,14 @@ interface Merge {
 /**
  * The tree that shows `layer` over `base`; both stay as they are. Whiteouts take effect and are gone. A directory in both
  * has the metadata of the layer, or of the base where the layer only implies it. A file whose name was replaced or removed
- * stays under its other names.
+ * stays under its other names. `name` is the layer's, for messages.
  * @throws OsupdError `invalid-tree` when a layer names things below what is not a directory in the base, has whiteouts that
  * mean nothing, or was made with the overlayfs features `metacopy` or `redirect_dir` and so is not complete.
  */
-export function applyLayer(base: Tree, layer: Tree): Tree {
+export function applyLayer(base: Tree, layer: Tree, name = 'layer'): Tree {
   const copies = new Map<Leaf, Leaf>();
-  const root = newDirectory('', base.root, layer.root);
-  const merges: Merge[] = [{ path: '', base: base.root, layer: layer.root, result: root }];
+  const root = newDirectory(name, base.root, layer.root);
+  const merges: Merge[] = [{ path: `${fromText(name)}: `, base: base.root, layer: layer.root, result: root }];
   // The list grows while it is gone through: parents come before what is in them.
   for (const merge of merges) for (const inner of mergeChildren(merge, copies)) merges.push(inner);
   for (const merge of merges.toReversed()) dropIfHollow(merge);

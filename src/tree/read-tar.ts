@@ -39,7 +39,7 @@ const BREATH = 1024;
 export async function readTar(stream: AsyncIterable<Uint8Array>, options: TarOptions): Promise<Tree> {
   const reader = new TarReader(options);
   const layer = await reader.read(stream);
-  return options.base === undefined ? layer : applyLayer(options.base, layer);
+  return options.base === undefined ? layer : applyLayer(options.base, layer, options.where);
 }
 
 class TarReader {
@@ -59,7 +59,7 @@ class TarReader {
     const step = 'read archive';
     const refuse = (what: string) => new OsupdError('invalid-tar', what, { where });
     progress?.({ kind: 'start', step, unit: 'items' });
-    for await (const entry of readTarEntries(decompress(stream, refuse), refuse)) {
+    for await (const entry of readTarEntries(decompress(untilAborted(stream, signal), refuse), refuse)) {
       stopIfAborted(signal);
       await this.#add(entry);
       if (++this.#count % BREATH === 0) progress?.({ kind: 'advance', step, done: this.#count });
@@ -102,7 +102,7 @@ class TarReader {
     if (components.length > MAX_TREE_DEPTH) throw this.#limit(entry, `more than ${MAX_TREE_DEPTH} directories deep`);
     for (const component of components) {
       const broken = brokenNameRule(component);
-      if (broken !== undefined) throw this.#refuse(entry, broken);
+      if (broken !== undefined) throw this.#refuse(entry, `the path ${toText(name)} cannot be in a tree: ${broken}`);
     }
     return components;
   }
@@ -207,6 +207,14 @@ class TarReader {
   #limit(entry: TarEntry, what: string): OsupdError {
     const { message, where, facts } = this.#refuse(entry, what);
     return new OsupdError('limit-exceeded', message, { ...(where === undefined ? {} : { where }), facts });
+  }
+}
+
+/** One file can be most of the archive, so the signal is looked at in its content too. */
+async function* untilAborted(stream: AsyncIterable<Uint8Array>, signal: AbortSignal | undefined) {
+  for await (const chunk of stream) {
+    stopIfAborted(signal);
+    yield chunk;
   }
 }
 

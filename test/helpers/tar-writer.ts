@@ -37,7 +37,7 @@ export function header(fields: HeaderFields): Buffer {
   return block;
 }
 
-export function padded(data: Buffer): Buffer {
+function padded(data: Buffer): Buffer {
   return Buffer.concat([data, Buffer.alloc(-data.length & 511)]);
 }
 

@@ -152,6 +152,7 @@ describe('OCI layers', () => {
   ])('%s is refused', async (_, bytes, message) => {
     await expect(layered(base(), bytes)).rejects.toMatchObject({
       code: 'invalid-tree',
+      where: expect.stringMatching(/^layer: \//),
       message: expect.stringContaining(message),
     });
   });

@@ -4,6 +4,7 @@ import { createZstdCompress, gzipSync, zstdCompressSync } from 'node:zlib';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { collect, toBytes } from '../../src/core/bytes.ts';
+import type { Digest } from '../../src/core/digest.ts';
 import { OsupdError } from '../../src/core/errors.ts';
 import { readTar, type TarOptions } from '../../src/tree/read-tar.ts';
 import { EPOCH, walk } from '../../src/tree/tree.ts';
@@ -232,6 +233,17 @@ describe('options', () => {
 
   it('a signal stops the reading, and an error of the store comes out as it is', async () => {
     expect(await failure(system, { signal: AbortSignal.abort() })).toMatchObject({ code: 'interrupted' });
+    const controller = new AbortController();
+    const stopping = {
+      put: async (content: AsyncIterable<Uint8Array>) => {
+        for await (const _ of content) controller.abort();
+        return '0'.repeat(64) as Digest;
+      },
+    };
+    const large = archive(fileEntry('large', Buffer.alloc(100_000)));
+    await expect(read(large, { signal: controller.signal, store: stopping }, [5000])).rejects.toMatchObject({
+      code: 'interrupted',
+    });
     const full = new OsupdError('no-space', 'full');
     const store = { put: () => Promise.reject(full) };
     await expect(read(system, { store })).rejects.toBe(full);

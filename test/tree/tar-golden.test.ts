@@ -180,7 +180,7 @@ describe('applied as a tree', () => {
   it.each([
     ['hardlink-before-target', '"h": is a hard link to "f", which is not there'],
     ['hardlink-to-itself', '"h": is a hard link to "h", which is not there'],
-    ['traversal', '"../up": name \'..\''],
+    ['traversal', '"../up": the path ../up cannot be in a tree: name \'..\''],
     ['gnu-base256', '"f": no user or group can have the number 1099511627776'],
     ['name-empty', '"": the name is empty'],
   ])('%s is refused', async (name, message) => {
