@@ -2,13 +2,12 @@ import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import type { Digest } from '../../src/core/digest.ts';
-import { readHead } from '../../src/delta/head.ts';
 import { decodeImage } from '../../src/image/read.ts';
 import { ObjectBatch } from '../../src/objects/ingest.ts';
 import { objectsOf } from '../../src/tree/references.ts';
 import { temporaryDirectory } from '../helpers/temporary.ts';
 import { answer } from '../helpers/web-server.ts';
-import { content, type Files, leftovers, type PullingDevice, poolProblems, TestSite } from './fixture.ts';
+import { content, type Files, headSizeIn, leftovers, type PullingDevice, poolProblems, TestSite } from './fixture.ts';
 
 const base = temporaryDirectory();
 
@@ -254,11 +253,6 @@ describe('a delta that is bad', () => {
     await expectComplete(device, 'os@1', 'os@2');
   });
 });
-
-function headSizeIn(bytes: Buffer): number {
-  const size = 64 + bytes.readUInt32LE(16) + Number(bytes.readBigUInt64LE(24));
-  return readHead(bytes.subarray(0, size)).size;
-}
 
 describe('several images', () => {
   it('come by one delta that leads to all of them', async () => {

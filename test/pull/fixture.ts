@@ -166,3 +166,8 @@ export async function poolProblems(pool: Pool): Promise<string[]> {
 export function leftovers(pool: Pool): string[] {
   return readdirSync(pool.stagingDirectory).filter((name) => name !== 'lock');
 }
+
+/** Bytes of the head of a delta file, as docs/formats/delta.md has it. */
+export function headSizeIn(delta: Buffer): number {
+  return 64 + delta.readUInt32LE(16) + Number(delta.readBigUInt64LE(24));
+}
