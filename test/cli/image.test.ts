@@ -2,7 +2,7 @@ import { spawnSync } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { osupd, runOsupd } from '../helpers/osupd.ts';
+import { LAUNCHER, osupd, runOsupd } from '../helpers/osupd.ts';
 import { itWith } from '../helpers/requirements.ts';
 import { temporaryDirectory } from '../helpers/temporary.ts';
 import { vectorDump, vectorImages } from '../image/vectors.ts';
@@ -34,13 +34,9 @@ describe('osupd image write', () => {
   });
 
   it('reads standard input and writes standard output', () => {
-    const { status, stdout } = spawnSync(
-      process.execPath,
-      [join(import.meta.dirname, '../../bin/osupd.js'), 'image', 'write', '--from-dump', '-', '-'],
-      {
-        input: vectorDump(NAME),
-      },
-    );
+    const { status, stdout } = spawnSync(process.execPath, [LAUNCHER, 'image', 'write', '--from-dump', '-', '-'], {
+      input: vectorDump(NAME),
+    });
     expect(status).toBe(0);
     expect(stdout.equals(readFileSync(image))).toBe(true);
   });
@@ -78,7 +74,7 @@ describe('osupd image write', () => {
   });
 
   itWith(['script'], 'does not write to a terminal', () => {
-    const command = `${process.execPath} ${join(import.meta.dirname, '../../bin/osupd.js')} image write --from-dump ${dump} -`;
+    const command = `${process.execPath} ${LAUNCHER} image write --from-dump ${dump} -`;
     const { status, stdout } = spawnSync('script', ['-qec', command, '/dev/null'], { encoding: 'utf8' });
     expect(status).toBe(2);
     expect(stdout).toContain('binary output is not written to a terminal');
