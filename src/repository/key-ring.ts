@@ -161,8 +161,13 @@ function runCommand(command: readonly string[], directory: string, bytes: Uint8A
     let total = 0;
     child.stdout.on('data', (part: Buffer) => {
       total += part.length;
-      if (total > MAX_SIGNATURE_OUTPUT) child.kill();
-      else parts.push(part);
+      if (total <= MAX_SIGNATURE_OUTPUT) {
+        parts.push(part);
+        return;
+      }
+      child.kill();
+      // What the command started may still write: its end of the pipe must not be waited for.
+      child.stdout.destroy();
     });
     child.on('error', (cause) => failed(`could not be run: ${cause.message}`, cause));
     child.on('close', (status, signal) => {

@@ -119,10 +119,11 @@ export class Revision implements Disposable {
   }
 
   /**
-   * Checks early that all keys are at hand that signing these roles takes.
-   * @throws OsupdError `not-found` that names the role and its keys
+   * Checks early that all keys are at hand that signing these roles takes, and that their present metadata is of such keys.
+   * @throws OsupdError `not-found` that names the role and its keys; `verification-failed`
    */
   requireKeys(...roles: RoleName[]): void {
+    this.#requireAnchors(roles);
     if (this.#options.signLater) return;
     for (const role of roles) requireKeys(role, this.signersOf(role), this.#options.ring);
   }
@@ -185,9 +186,7 @@ export class Revision implements Disposable {
   async commit(): Promise<Commit> {
     const { ring } = this.#options;
     const changed = this.#changedRoles();
-    for (const role of changed) {
-      if (this.signersOf(role).keys.some(({ keyId }) => ring.canSign(keyId))) requireAnchor(this.view, role, ring);
-    }
+    this.#requireAnchors(changed);
     const online = changed.filter(isOnline);
     const documents = new Map<RoleName, RoleMetadata>();
     for (const role of changed.filter((name) => !isOnline(name)))
@@ -211,6 +210,13 @@ export class Revision implements Disposable {
     await this.#writeUnreferenced(files);
     await this.#makeVisible(documents);
     return { roles: changed, waiting: [] };
+  }
+
+  #requireAnchors(roles: readonly RoleName[]): void {
+    const { ring } = this.#options;
+    for (const role of roles) {
+      if (this.signersOf(role).keys.some(({ keyId }) => ring.canSign(keyId))) requireAnchor(this.view, role, ring);
+    }
   }
 
   /** In the order of signing: each before those that refer to it. */

@@ -1,21 +1,24 @@
 /** Small real repositories for the tests of this folder: keys, a pool with builds, and a strict independent reader (tuf-js). */
 import { createHash } from 'node:crypto';
-import { copyFileSync, mkdirSync, readdirSync, readFileSync, statSync } from 'node:fs';
-import { join } from 'node:path';
+import { copyFileSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { Updater } from 'tuf-js';
-import type { Digest } from '../../src/core/digest.ts';
-import { objectName } from '../../src/core/digest.ts';
+import { type Digest, objectName } from '../../src/core/digest.ts';
 import { noProgress } from '../../src/core/progress.ts';
 import { encodeImage } from '../../src/image/write.ts';
 import { fsverityDigest } from '../../src/objects/fsverity.ts';
 import { ObjectBatch } from '../../src/objects/ingest.ts';
 import { Pool } from '../../src/objects/pool.ts';
+import { type AddedDelta, addDelta } from '../../src/repository/add-delta.ts';
 import { writeBuildRecord } from '../../src/repository/build-record.ts';
+import { type ChannelPolicy, type ChannelSet, setChannel } from '../../src/repository/channels.ts';
 import { type InitOptions, initRepository } from '../../src/repository/init.ts';
 import type { RandomBytes } from '../../src/repository/key-file.ts';
 import { KeyRing } from '../../src/repository/key-ring.ts';
 import { parseReleaseReference } from '../../src/repository/layout.ts';
 import { type Published, publishReleases } from '../../src/repository/publish.ts';
+import type { RoleName } from '../../src/repository/roles.ts';
+import { type Problem, verifyRepository } from '../../src/repository/verify.ts';
 import { type DirectoryNode, EPOCH, type FileNode } from '../../src/tree/tree.ts';
 
 export const NOW = new Date('2030-01-01T00:00:00Z');
@@ -51,16 +54,12 @@ export async function build(
   const seen = new Map<Digest, number>();
   for (const [name, content] of Object.entries(files)) {
     const bytes = Buffer.from(content);
-    const digest = await batch.add(chunksOf(bytes), bytes.length);
-    seen.set(digest, bytes.length);
-    const node: FileNode = {
-      ...COMMON,
-      type: 'file',
-      xattrs: new Map(),
-      size: bytes.length,
-      digest,
-      payload: objectName(digest),
-    };
+    const node: FileNode = { ...COMMON, type: 'file', xattrs: new Map(), size: bytes.length };
+    if (bytes.length > 0) {
+      node.digest = await batch.add(chunksOf(bytes), bytes.length);
+      node.payload = objectName(node.digest);
+      seen.set(node.digest, bytes.length);
+    }
     root.children.set(name, node);
   }
   await batch.close();
@@ -89,12 +88,75 @@ export function text(seed: string, bytes: number): string {
   return out.slice(0, bytes);
 }
 
-export interface TestRepository {
+/** A new directory below `base`, which the test's end removes. */
+export function newPlace(base: string): string {
+  return mkdtempSync(join(base, 'place-'));
+}
+
+/** Everything a test does to a repository, at {@link NOW} and with the least effort unless it says otherwise. */
+export class TestRepository {
   readonly directory: string;
   readonly keys: string;
   readonly pool: string;
-  ring(): Promise<KeyRing>;
-  publish(release: string, options?: { now?: Date; effort?: number; full?: boolean }): Promise<Published>;
+
+  constructor(base: string) {
+    this.directory = join(base, 'repository');
+    this.keys = join(base, 'keys');
+    this.pool = join(base, 'pool');
+  }
+
+  ring(): Promise<KeyRing> {
+    return KeyRing.open(this.keys);
+  }
+
+  /** Takes a role's keys away, as when they are offline. */
+  removeKeys(role: RoleName): void {
+    for (const name of readdirSync(this.keys)) if (name.startsWith(`${role}-`)) rmSync(join(this.keys, name));
+  }
+
+  async common(now = NOW) {
+    return { directory: this.directory, ring: await this.ring(), now };
+  }
+
+  async publish(
+    releases: string | readonly string[],
+    { now, full = false, ...rest }: { now?: Date; effort?: number; full?: boolean; signLater?: boolean } = {},
+  ): Promise<Published> {
+    return publishReleases({
+      ...(await this.common(now)),
+      pool: this.pool,
+      releases: [releases].flat().map(parseReleaseReference),
+      effort: 1,
+      full,
+      progress: noProgress,
+      ...rest,
+    });
+  }
+
+  async delta(from: readonly string[], to: readonly string[]): Promise<AddedDelta> {
+    return addDelta({
+      ...(await this.common()),
+      from: from.map(parseReleaseReference),
+      to: to.map(parseReleaseReference),
+      effort: 1,
+      progress: noProgress,
+    });
+  }
+
+  async offer(release: string, policy: ChannelPolicy = {}, channel = 'stable'): Promise<ChannelSet> {
+    return setChannel({ ...(await this.common()), channel, releases: [parseReleaseReference(release)], policy });
+  }
+
+  /** What `repo verify` finds. */
+  async problems(now = NOW): Promise<readonly Problem[]> {
+    const options = { directory: this.directory, scratch: dirname(this.directory), quick: false, progress: noProgress };
+    return (await verifyRepository({ ...options, now })).problems;
+  }
+
+  /** File names in a folder of the repository, sorted. */
+  files(folder: string): string[] {
+    return readdirSync(join(this.directory, folder)).sort();
+  }
 }
 
 /** A repository in `base`, with keys that depend on `seed` alone. */
@@ -102,31 +164,9 @@ export async function makeRepository(
   base: string,
   options: Partial<Pick<InitOptions, 'thresholds' | 'lifetimes' | 'now'>> & { seed?: string } = {},
 ): Promise<TestRepository> {
-  const repository: TestRepository = {
-    directory: join(base, 'repository'),
-    keys: join(base, 'keys'),
-    pool: join(base, 'pool'),
-    ring: () => KeyRing.open(repository.keys),
-    publish: async (release, { now = NOW, effort = 1, full = false } = {}) =>
-      publishReleases({
-        directory: repository.directory,
-        ring: await repository.ring(),
-        pool: repository.pool,
-        releases: [parseReleaseReference(release)],
-        now,
-        effort,
-        full,
-        progress: noProgress,
-      }),
-  };
+  const repository = new TestRepository(base);
   const { seed = 'seed', ...rest } = options;
-  await initRepository({
-    directory: repository.directory,
-    ring: await repository.ring(),
-    now: NOW,
-    random: seededRandom(seed),
-    ...rest,
-  });
+  await initRepository({ ...(await repository.common()), random: seededRandom(seed), ...rest });
   return repository;
 }
 
@@ -144,23 +184,27 @@ export function contentsOf(directory: string, prefix = ''): Map<string, string> 
 }
 
 /**
- * An independent client of one repository: metadata through tuf-js, starting from the first root. `url` ends with `/`.
- * `state` is the client's directory; one that has been used before goes on from there.
+ * An independent client of a repository: metadata through tuf-js, starting from the first root. `url` ends with `/`.
+ * `state` names the client; one that was opened before goes on from there.
  */
-export function openReader(url: string, firstRoot: string, state: string): Updater {
-  mkdirSync(join(state, 'targets'), { recursive: true });
-  if (!readdirSync(state).includes('root.json')) copyFileSync(firstRoot, join(state, 'root.json'));
+export function openReader(url: string, repository: TestRepository, state: string): Updater {
+  const metadataDir = join(dirname(repository.directory), state);
+  const targetDir = join(metadataDir, 'targets');
+  mkdirSync(targetDir, { recursive: true });
+  const root = join(metadataDir, 'root.json');
+  if (!existsSync(root)) copyFileSync(join(repository.directory, 'metadata/1.root.json'), root);
   return new Updater({
-    metadataDir: state,
+    metadataDir,
     metadataBaseUrl: `${url}metadata`,
-    targetDir: join(state, 'targets'),
+    targetDir,
     targetBaseUrl: `${url}targets`,
     config: { fetchRetries: 0 },
   });
 }
 
 /** Downloads one target through a reader. */
-export async function download(reader: Updater, target: string): Promise<Buffer | undefined> {
+export async function download(reader: Updater, target: string): Promise<Buffer> {
   const info = await reader.getTargetInfo(target);
-  return info === undefined ? undefined : readFileSync(await reader.downloadTarget(info));
+  if (info === undefined) throw new Error(`there is no target ${target}`);
+  return readFileSync(await reader.downloadTarget(info));
 }
