@@ -2,7 +2,7 @@
 import { OsupdError } from '../core/errors.ts';
 import { generateKey, type RandomBytes } from './key-file.ts';
 import { Revision, type RevisionOptions } from './revision.ts';
-import { isDelegatedRole, type RoleName } from './roles.ts';
+import type { RoleName } from './roles.ts';
 import type { PublicKey, Signers } from './signing.ts';
 
 export interface RotateOptions extends RevisionOptions {
@@ -25,6 +25,17 @@ export interface Rotated {
   readonly waiting: readonly RoleName[];
 }
 
+/** Whose keys it takes to give a role other keys: never its own, which may be lost, but for root. */
+const ROLES_TO_ROTATE: Readonly<Record<RoleName, readonly RoleName[]>> = {
+  root: ['root'],
+  timestamp: ['root'],
+  snapshot: ['root', 'timestamp'],
+  targets: ['root', 'snapshot', 'timestamp'],
+  releases: ['targets', 'snapshot', 'timestamp'],
+  channels: ['targets', 'snapshot', 'timestamp'],
+  deltas: ['targets', 'snapshot', 'timestamp'],
+};
+
 /**
  * Changes a role's keys. A top-level role takes a new root, signed by the old and the new root keys; a delegated one a new
  * targets. What the role signs is signed again in the same step, so readers meet either the old keys or the new.
@@ -35,8 +46,7 @@ export async function rotateKeys(options: RotateOptions): Promise<Rotated> {
   using revision = await Revision.begin(options);
   const before = revision.signersOf(role);
   const threshold = options.threshold ?? before.threshold;
-  if (isDelegatedRole(role)) revision.requireKeys('targets', 'snapshot', 'timestamp');
-  else revision.requireKeys('root', ...(role === 'root' ? [] : (['snapshot', 'timestamp'] as const)));
+  revision.requireKeys(...ROLES_TO_ROTATE[role]);
   const newKeys: string[] = [];
   const keys: PublicKey[] = options.keyIds.map((id) => findKey([...ring.keys, ...before.keys], id, ring.directory));
   if (keys.length === 0) {
