@@ -38,7 +38,8 @@ const ROLES_TO_ROTATE: Readonly<Record<RoleName, readonly RoleName[]>> = {
 
 /**
  * Changes a role's keys. A top-level role takes a new root, signed by the old and the new root keys; a delegated one a new
- * targets. What the role signs is signed again in the same step, so readers meet either the old keys or the new.
+ * targets. What the role signs is signed again in the same step, so readers meet either the old keys or the new. The keys and
+ * threshold that it has already change nothing.
  * @throws OsupdError `not-found` for a key, `usage` for fewer keys than the threshold, `busy`
  */
 export async function rotateKeys(options: RotateOptions): Promise<Rotated> {
@@ -62,8 +63,13 @@ export async function rotateKeys(options: RotateOptions): Promise<Rotated> {
       remedy: 'name more keys or give a smaller --threshold',
     });
   }
-  revision.setSigners(role, after);
+  if (!isSame(before, after)) revision.setSigners(role, after);
   return { before, after, newKeys, ...(await revision.commit()) };
+}
+
+function isSame(before: Signers, after: Signers): boolean {
+  const ids = ({ keys }: Signers) => new Set(keys.map(({ keyId }) => keyId));
+  return before.threshold === after.threshold && ids(before).symmetricDifference(ids(after)).size === 0;
 }
 
 function findKey(keys: readonly PublicKey[], id: string, where: string): PublicKey {

@@ -99,10 +99,10 @@ export class TestRepository {
   readonly keys: string;
   readonly pool: string;
 
-  constructor(base: string) {
+  constructor(base: string, pool = join(base, 'pool')) {
     this.directory = join(base, 'repository');
     this.keys = join(base, 'keys');
-    this.pool = join(base, 'pool');
+    this.pool = pool;
   }
 
   ring(): Promise<KeyRing> {
@@ -162,10 +162,10 @@ export class TestRepository {
 /** A repository in `base`, with keys that depend on `seed` alone. */
 export async function makeRepository(
   base: string,
-  options: Partial<Pick<InitOptions, 'thresholds' | 'lifetimes' | 'now'>> & { seed?: string } = {},
+  options: Partial<Pick<InitOptions, 'thresholds' | 'lifetimes' | 'now'>> & { seed?: string; pool?: string } = {},
 ): Promise<TestRepository> {
-  const repository = new TestRepository(base);
-  const { seed = 'seed', ...rest } = options;
+  const { seed = 'seed', pool, ...rest } = options;
+  const repository = new TestRepository(base, pool);
   await initRepository({ ...(await repository.common()), random: seededRandom(seed), ...rest });
   return repository;
 }

@@ -23,10 +23,13 @@ import {
 } from './fixture.ts';
 
 const base = temporaryDirectory();
-let servers: RunningServer[] = [];
+const servers: RunningServer[] = [];
+/** One pool for all: nothing here changes it. */
+const pool = join(base, 'pool');
 
-beforeAll(() => {
-  servers = [];
+beforeAll(async () => {
+  await build(pool, 'os@1', { a: 'one' });
+  await build(pool, 'os@2', { a: 'two' });
 });
 afterAll(async () => {
   for (const server of servers) await server.close();
@@ -39,9 +42,7 @@ async function serve(repository: TestRepository): Promise<string> {
 }
 
 async function published(options: Parameters<typeof makeRepository>[1] = {}): Promise<TestRepository> {
-  const repository = await makeRepository(newPlace(base), options);
-  await build(repository.pool, 'os@1', { a: 'one' });
-  await build(repository.pool, 'os@2', { a: 'two' });
+  const repository = await makeRepository(newPlace(base), { ...options, pool });
   await repository.publish('os@1');
   return repository;
 }
