@@ -66,7 +66,7 @@ async function readSources(sources: readonly BuildSource[], batch: ObjectBatch, 
       tree = await readTar(source.open(), { ...options, base: tree, store, where: source.path });
     } else {
       const layer = await readDirectory(source.path, options);
-      tree = tree === undefined ? layer : applyLayer(tree, layer);
+      tree = tree === undefined ? layer : applyLayer(tree, layer, source.path);
     }
   }
   if (tree === undefined) throw new OsupdError('usage', 'nothing to build from');

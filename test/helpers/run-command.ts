@@ -11,11 +11,15 @@ export interface CommandResult {
 /** The time of every command. */
 const NOW = '2030-01-01T12:00:00Z';
 
-export async function runCommand(args: readonly string[], cwd = '/'): Promise<CommandResult> {
+export async function runCommand(
+  args: readonly string[],
+  cwd = '/',
+  environment: Readonly<Record<string, string>> = {},
+): Promise<CommandResult> {
   const stdout = collector();
   const stderr = collector();
   const status = await run(args, {
-    environment: {},
+    environment,
     workingDirectory: cwd,
     now: () => new Date(NOW),
     stdout: stdout.stream,

@@ -73,16 +73,18 @@ async function runBuild(words: string[], options: Options, output: Output, conte
   const { Pool } = await import('../../objects/pool.ts');
   const { ObjectBatch } = await import('../../objects/ingest.ts');
   const { buildImage } = await import('../../image/build.ts');
+  const { parseAnnotations } = await import('../build-options.ts');
   const began = context.now();
   await checkReference(options);
   const buildOptions = { ...(await parseOptions(options, context)), progress: output.progress };
+  const annotations = parseAnnotations(options.annotation ?? []);
   const sources = words.map((word) => sourceOf(word, context));
   const pool = await Pool.create(resolve(context.workingDirectory, options.pool));
   await using batch = await ObjectBatch.open(pool);
   const build = await buildImage(sources, batch, buildOptions);
-  const unchanged = await recordBuild(pool.directory, build, options, context);
+  const sameImage = await recordBuild(pool.directory, build, options, annotations, context);
   await batch.close();
-  report(build, unchanged, options, (context.now().getTime() - began.getTime()) / 1000, output);
+  report(build, sameImage, options, (context.now().getTime() - began.getTime()) / 1000, output);
 }
 
 /** Before the work, not after it. */
@@ -129,10 +131,14 @@ function sourceOf(word: string, context: CliContext): BuildSource {
 }
 
 /** Writes the record of the build. True when this version was built before with the same image. */
-async function recordBuild(pool: string, build: Build, options: Options, context: CliContext): Promise<boolean> {
+async function recordBuild(
+  pool: string,
+  build: Build,
+  options: Options,
+  annotations: Readonly<Record<string, string>>,
+  context: CliContext,
+): Promise<boolean> {
   const { writeBuildRecord } = await import('../../repository/build-record.ts');
-  const { parseAnnotations } = await import('../build-options.ts');
-  const annotations = parseAnnotations(options.annotation ?? []);
   const record: BuildRecord = {
     schema: 'osupd-build/1',
     name: options.name,

@@ -1,0 +1,62 @@
+/** Deltas as files of this machine. */
+import { createReadStream } from 'node:fs';
+import { type FileHandle, open, rename, rm } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
+import { toOsupdError } from '../core/errors.ts';
+import { syncDirectory } from '../sys/durable.ts';
+import type { ReadRange } from '../transport/source.ts';
+import { damagedDelta } from './damage.ts';
+import { type DeltaHead, headSizeOf, readHead } from './head.ts';
+import { PROLOGUE_BYTES } from './prologue.ts';
+import { type DeltaJob, type DeltaSummary, writeDelta } from './write.ts';
+
+/**
+ * Writes a delta to a file, which is there when it is complete and durable, or not at all.
+ * @throws OsupdError as {@link writeDelta}; `not-found`, `no-space`, `io`.
+ */
+export async function writeDeltaFile(path: string, job: Omit<DeltaJob, 'out' | 'scratch'>): Promise<DeltaSummary> {
+  const scratch = dirname(path);
+  const temporary = join(scratch, `.${basename(path)}.${process.pid}`);
+  try {
+    await using file = await open(temporary, 'w');
+    const out = (chunk: Uint8Array) => file.writeFile(chunk);
+    const summary = await writeDelta({ ...job, out, scratch });
+    await file.sync();
+    await rename(temporary, path);
+    syncDirectory(scratch);
+    return summary;
+  } catch (error) {
+    await rm(temporary, { force: true });
+    throw toOsupdError(error, path);
+  }
+}
+
+export interface DeltaFile {
+  readonly head: DeltaHead;
+  /** Chunks of a range of the file. */
+  readonly read: (range: ReadRange) => AsyncIterable<Uint8Array>;
+}
+
+/** Reads the head of a delta file. @throws OsupdError `damaged-delta`, `unsupported`, `not-found`, `io`. */
+export async function openDeltaFile(path: string): Promise<DeltaFile> {
+  try {
+    await using file = await open(path, 'r');
+    const { size } = await file.stat();
+    const headSize = headSizeOf(await readStart(file, PROLOGUE_BYTES, size));
+    const head = readHead(await readStart(file, headSize, size));
+    if (head.size + head.payloadSize !== size)
+      throw damagedDelta(`the file has ${size} bytes, not the ${head.size + head.payloadSize} of its delta`, path);
+    const read = ({ offset, length }: ReadRange) => createReadStream(path, { start: offset, end: offset + length - 1 });
+    return { head, read };
+  } catch (error) {
+    throw toOsupdError(error, path);
+  }
+}
+
+/** The first `length` bytes. */
+async function readStart(file: FileHandle, length: number, size: number): Promise<Uint8Array> {
+  if (length > size) throw damagedDelta(`the file has ${size} bytes, too few for the head of a delta`);
+  const bytes = Buffer.alloc(length);
+  await file.read(bytes, 0, length, 0);
+  return bytes;
+}
