@@ -49,7 +49,7 @@ export async function pruneRepository(options: PruneOptions): Promise<Pruned> {
   await refusePending(directory);
   const before = await readContents(directory, revision.view);
   const releases = chooseReleases(before, options);
-  if (releases.length > 0) revision.requireKeys('releases', 'deltas', 'snapshot', 'timestamp');
+  if (releases.length > 0 && !dryRun) revision.requireKeys('releases', 'deltas', 'snapshot', 'timestamp');
   const after = without(before, releases);
   for (const reference of releases) revision.removeTarget(releaseTarget(reference));
   for (const [target] of before.indexes) if (!after.indexes.has(target)) revision.removeTarget(target);

@@ -1,5 +1,4 @@
 /** I4 for repositories: whatever a command was doing when it was cut off, readers have a whole view and the next run finishes it. */
-import { cpSync, mkdtempSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, it, vi } from 'vitest';
 import { parseReleaseReference } from '../../src/repository/layout.ts';
@@ -13,9 +12,10 @@ import {
   contentsOf,
   download,
   makeRepository,
+  newPlace,
   openReader,
   seededRandom,
-  TestRepository,
+  type TestRepository,
   text,
 } from './fixture.ts';
 
@@ -36,13 +36,6 @@ beforeAll(async () => {
   await template.offer('os@1');
 });
 
-/** A copy of the template in a new directory. */
-function copy(): TestRepository {
-  const repository = new TestRepository(mkdtempSync(join(base, 'copy-')), pool);
-  for (const name of ['directory', 'keys'] as const) cpSync(template[name], repository[name], { recursive: true });
-  return repository;
-}
-
 /** The releases that an independent reader finds; every file of the view must be whole. */
 async function read(repository: TestRepository, state = 'reader'): Promise<string[]> {
   expect(await repository.problems()).toEqual([]);
@@ -59,30 +52,29 @@ async function read(repository: TestRepository, state = 'reader'): Promise<strin
 }
 
 /**
- * Cuts `change` off before each of its steps in turn, reads, lets it run again and reads again. Gives the versions that readers
+ * Cuts `change` off before each of its steps in turn, reads, lets it run again and checks it: by reading again, unless the
+ * caller knows better. Gives the versions that readers
  * found after each cut, joined by commas.
  */
 async function cutEverywhere(
   change: (repository: TestRepository) => Promise<unknown>,
-  check: (repository: TestRepository) => void = () => {},
+  check: (repository: TestRepository) => unknown = (repository) => read(repository, 'known'),
 ): Promise<string[]> {
   const found: string[] = [];
   for (let step = 0, cut = true; cut; step++) {
-    const repository = copy();
+    const repository = template.copyTo(newPlace(base));
     await read(repository, 'known');
     cut = await cutAt(step, () => change(repository));
     found.push(`${await read(repository)}`, `${await read(repository, 'known')}`);
     await change(repository);
-    await read(repository);
-    await read(repository, 'known');
-    check(repository);
+    await check(repository);
   }
   return found;
 }
 
 describe('a command that is cut off before any of its steps', () => {
   it('publish: readers have the old view or the new one, and the next run gives the same bytes', async () => {
-    const whole = copy();
+    const whole = template.copyTo(newPlace(base));
     await whole.publish('os@2');
     const expected = contentsOf(whole.directory);
     const found = await cutEverywhere(

@@ -1,6 +1,16 @@
 /** Small real repositories for the tests of this folder: keys, a pool with builds, and a strict independent reader (tuf-js). */
 import { createHash } from 'node:crypto';
-import { copyFileSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
+import {
+  copyFileSync,
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+} from 'node:fs';
 import { dirname, join } from 'node:path';
 import { Updater } from 'tuf-js';
 import { type Digest, objectName } from '../../src/core/digest.ts';
@@ -103,6 +113,13 @@ export class TestRepository {
     this.directory = join(base, 'repository');
     this.keys = join(base, 'keys');
     this.pool = pool;
+  }
+
+  /** A copy with the same keys and pool. */
+  copyTo(base: string): TestRepository {
+    const copy = new TestRepository(base, this.pool);
+    for (const name of ['directory', 'keys'] as const) cpSync(this[name], copy[name], { recursive: true });
+    return copy;
   }
 
   ring(): Promise<KeyRing> {

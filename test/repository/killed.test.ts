@@ -1,6 +1,6 @@
 /** Commands that are killed, and disks that lose their power: readers have a whole view, and the next run finishes. */
 import { spawn, spawnSync } from 'node:child_process';
-import { cpSync, mkdtempSync, rmSync } from 'node:fs';
+import { rmSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { beforeAll, describe, expect, it } from 'vitest';
@@ -10,7 +10,7 @@ import { killNodeBefore } from '../helpers/kill.ts';
 import { enterMountNamespace } from '../helpers/mount-namespace.ts';
 import { describeWith } from '../helpers/requirements.ts';
 import { temporaryDirectory } from '../helpers/temporary.ts';
-import { build, contentsOf, makeRepository, seededRandom, TestRepository, text } from './fixture.ts';
+import { build, contentsOf, makeRepository, newPlace, seededRandom, type TestRepository, text } from './fixture.ts';
 
 const SCALE = Number(process.env.OSUPD_TEST_SCALE ?? 1);
 const PROGRAM = resolve(import.meta.dirname, '../helpers/osupd-from-source.ts');
@@ -29,12 +29,6 @@ beforeAll(async () => {
   await template.offer('os@1');
 });
 
-function copyTo(directory: string): TestRepository {
-  const repository = new TestRepository(directory, pool);
-  for (const name of ['directory', 'keys'] as const) cpSync(template[name], repository[name], { recursive: true });
-  return repository;
-}
-
 function publishing({ directory, keys }: TestRepository): string[] {
   return [PROGRAM, 'repo', 'publish', directory, '--keys', keys, '--pool', pool, '--effort', '1', '--quiet', 'os@2'];
 }
@@ -46,14 +40,14 @@ function run(args: readonly string[]): void {
 
 describe('a publish that is killed', () => {
   it('at any instant leaves a whole view, and the next one completes it', async () => {
-    const whole = copyTo(mkdtempSync(join(base, 'whole-')));
+    const whole = template.copyTo(newPlace(base));
     const started = performance.now();
     run(publishing(whole));
     const duration = performance.now() - started;
     const expected = [...contentsOf(whole.directory).keys()].filter((path) => !/^(metadata|targets)\//.test(path));
     let killed = 0;
     for (let round = 0; round < 4 * SCALE; round++) {
-      const repository = copyTo(mkdtempSync(join(base, 'killed-')));
+      const repository = template.copyTo(newPlace(base));
       for (let again = 0; again < 2; again++) {
         const child = spawn(process.execPath, publishing(repository), { stdio: 'ignore' });
         const ended = new Promise<string | null>((done) => child.once('exit', (_status, signal) => done(signal)));
@@ -80,7 +74,7 @@ describeWith(['root', 'strace', 'mkfs.ext4'], 'a disk that loses its power', () 
     // Renames are what makes things visible; every sixth will do.
     for (let count = 1; !ended; count += SCALE > 1 ? 1 : 6) {
       const directory = join(disk.directory, `repository-${count}`);
-      const repository = copyTo(directory);
+      const repository = template.copyTo(directory);
       syncFileSystem(disk.directory);
       ended = !killNodeBefore('rename', count, publishing(repository));
       disk.crash();

@@ -32,19 +32,24 @@ beforeAll(async () => {
   await build(pool, 'app@1', { same: SHARED, app: text('app', 4000) });
 });
 
+let template: TestRepository;
+
+beforeAll(async () => {
+  template = await makeRepository(newPlace(base), { pool });
+  await template.publish(['os@1', 'os@2', 'os@3', 'app@1'], { full: true });
+  expect(await template.delta(['os@1'], ['os@2'])).toMatchObject({ kept: true, changed: true });
+  await template.offer('os@2');
+});
+
 /** Three versions and an app, with full deltas and one from 1 to 2; `stable` offers os@2. */
-async function filled(): Promise<TestRepository> {
-  const repository = await makeRepository(newPlace(base), { pool });
-  await repository.publish(['os@1', 'os@2', 'os@3', 'app@1'], { full: true });
-  expect(await repository.delta(['os@1'], ['os@2'])).toMatchObject({ kept: true, changed: true });
-  await repository.offer('os@2');
-  return repository;
+function filled(): TestRepository {
+  return template.copyTo(newPlace(base));
 }
 
 describe('verifying', () => {
   let repository: TestRepository;
-  beforeAll(async () => {
-    repository = await filled();
+  beforeAll(() => {
+    repository = filled();
   });
 
   it('finds nothing in a good repository', async () => {
@@ -116,7 +121,7 @@ describe('pruning', () => {
   }
 
   it('removes nothing that is referred to, whatever is removed', async () => {
-    const repository = await filled();
+    const repository = filled();
     const before = contentsOf(repository.directory);
     // What is not referred to from the start: the metadata of earlier views.
     expect(await prune(repository, { grace: 0 })).toMatchObject({ releases: [] });
@@ -138,7 +143,7 @@ describe('pruning', () => {
   });
 
   it('leaves files for the grace period from when nothing refers to them, not from when they were made', async () => {
-    const repository = await filled();
+    const repository = filled();
     const remove = [parseReleaseReference('os@1')];
     const before = contentsOf(repository.directory);
     const now = daysLater(5);
@@ -154,7 +159,7 @@ describe('pruning', () => {
   });
 
   it('keeps a file that is referred to again, and forgets that it once was not', async () => {
-    const repository = await filled();
+    const repository = filled();
     const remove = [parseReleaseReference('os@1')];
     await prune(repository, { remove });
     await repository.publish('os@1', { full: true });
@@ -164,7 +169,7 @@ describe('pruning', () => {
   });
 
   it('keeps the newest of each name and what channels offer', async () => {
-    const repository = await filled();
+    const repository = filled();
     const { releases } = await prune(repository, { keep: 1, grace: 0 });
     expect(releases).toEqual([{ name: 'os', version: '1' }]);
     await expect(prune(repository, { remove: [parseReleaseReference('os@2')] })).rejects.toMatchObject({
@@ -177,7 +182,7 @@ describe('pruning', () => {
   });
 
   it('changes nothing in a dry run, and says the same as the real one', async () => {
-    const repository = await filled();
+    const repository = filled();
     const before = contentsOf(repository.directory);
     const dry = await prune(repository, { keep: 1, grace: 0, dryRun: true });
     expect(contentsOf(repository.directory)).toEqual(before);
@@ -188,7 +193,7 @@ describe('pruning', () => {
   });
 
   it('removes nothing from a repository that it cannot read in full', async () => {
-    const repository = await filled();
+    const repository = filled();
     for (const image of repository.files('images')) truncateSync(join(repository.directory, 'images', image), 5);
     const before = contentsOf(repository.directory);
     await expect(prune(repository, { keep: 1, grace: 0 })).rejects.toMatchObject({ code: 'damaged-repository' });
@@ -196,7 +201,7 @@ describe('pruning', () => {
   });
 
   it('waits for pending signatures and other commands', async () => {
-    const repository = await filled();
+    const repository = filled();
     const releases = (await repository.ring()).forRole('releases');
     await build(join(base, 'pool'), 'os@4', { a: 'x' });
     repository.removeKeys('releases');

@@ -65,8 +65,9 @@ function registerAdd(group: Command, context: CliContext): void {
       const output = outputOf(command, context);
       const ring = await openRing(options, context, output);
       const publicKey = await readPublicKey(resolve(context.workingDirectory, given), given);
-      const key = publicKeyFile(options.role.map(checkRole), publicKey);
-      const file = await ring.add(words.length === 0 ? key : { ...key, command: words });
+      const half = publicKeyFile(options.role.map(checkRole), publicKey);
+      const key = words.length === 0 ? half : { ...half, command: words };
+      const file = await ring.add(key);
       output.result({ file, ...publicPart(key) }, `${file}\n${describe(key)}`);
     });
 }
