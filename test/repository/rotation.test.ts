@@ -1,4 +1,4 @@
-import { readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { generateKey, publicKeyFile } from '../../src/repository/key-file.ts';
@@ -189,6 +189,47 @@ describe('keys in different places', () => {
     await download(openReader(url, repository, 'new'), 'releases/os/2.json');
     await expect(signPending(await repository.common())).rejects.toMatchObject({ code: 'nothing-to-do' });
     expect(await repository.problems()).toEqual([]);
+  });
+
+  it('sign a copy of the metadata alone, which is carried to them and back', async () => {
+    const repository = await published();
+    const offline = await takeAway(repository, 'releases');
+    await repository.publish('os@2', { signLater: true });
+    const stick = join(repository.keys, '../stick');
+    const carry = (from: string, to: string, folder: string) =>
+      cpSync(join(from, folder), join(to, folder), { recursive: true });
+    for (const folder of ['metadata', '.pending']) carry(repository.directory, stick, folder);
+    expect(await describePending(stick)).toMatchObject([{ role: 'releases', changed: ['releases/os/2.json'] }]);
+    expect(await signPending({ directory: stick, ring: offline, now: NOW })).toMatchObject({
+      changes: [{ role: 'releases', signatures: 1 }],
+      roles: [],
+      waiting: ['snapshot', 'timestamp'],
+    });
+    carry(stick, repository.directory, '.pending');
+    expect(await signPending(await repository.common())).toMatchObject({ waiting: [] });
+    expect(await repository.problems()).toEqual([]);
+    await download(openReader(await serve(repository), repository, 'new'), 'releases/os/2.json');
+  });
+
+  it('become the keys of a role together, without their private halves meeting', async () => {
+    const repository = await published();
+    const holder = await KeyRing.open(join(repository.keys, '../holder'));
+    const key = generateKey(['root'], seededRandom('holder'));
+    await holder.add(key);
+    const ring = await repository.ring();
+    await ring.add(publicKeyFile(['root'], key.public));
+    const keyIds = ring.forRole('root').map(({ keyId }) => keyId);
+    expect(await rotate(repository, 'root', { keyIds, threshold: 2, signLater: true })).toMatchObject({
+      waiting: ['root'],
+    });
+    const sign = () => signPending({ directory: repository.directory, ring: holder, now: NOW });
+    // The holder must know the first key, to know whose repository this is.
+    await expect(sign()).rejects.toMatchObject({ code: 'verification-failed' });
+    for (const other of ring.forRole('root')) {
+      if (other.keyId !== key.keyId) await holder.add(publicKeyFile(['root'], other.public));
+    }
+    expect(await sign()).toMatchObject({ roles: ['root'], waiting: [] });
+    await download(openReader(await serve(repository), repository, 'new'), 'releases/os/1.json');
   });
 
   it('rotate a role with the root key offline', async () => {
