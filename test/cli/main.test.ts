@@ -17,7 +17,8 @@ describe('the command line', () => {
       const { status, stdout } = runOsupd([...path, '--help']);
       expect(status, path.join(' ')).toBe(0);
       expect(stdout, path.join(' ')).toMatch(/^Usage: osupd/);
-      expect(stdout, path.join(' ')).toMatch(/Examples?:/);
+      // A group has its examples in its commands.
+      expect(stdout, path.join(' ')).toMatch(/\n(Examples?|Commands):/);
     }
   }, 120_000);
 
@@ -29,7 +30,7 @@ describe('the command line', () => {
   });
 
   it('an unknown option names the command', () => {
-    const { status, stderr } = runOsupd(['repo', 'publish', 'x', '--nope']);
+    const { status, stderr } = runOsupd(['repo', 'publish', 'x', '--keys', 'k', '--pool', 'p', 'os@1', '--nope']);
     expect(status).toBe(2);
     expect(stderr).toMatch(/^osupd: repo publish: unknown option '--nope'/);
     expect(stderr.trimEnd().split('\n')).toHaveLength(1);

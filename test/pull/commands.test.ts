@@ -24,9 +24,10 @@ beforeEach(() => {
 });
 
 async function offer(reference: string, policy: ChannelPolicy = {}, channel = 'stable'): Promise<void> {
-  const { directory, ring } = site.repository;
+  const { repository } = site;
   const releases = [parseReleaseReference(reference)];
-  await setChannel({ directory, ring: await ring(), channel, releases, policy, now: NOW });
+  const ring = await repository.ring();
+  await setChannel({ directory: repository.directory, ring, channel, releases, policy, now: NOW });
 }
 
 async function newDevice(...options: string[]): Promise<string> {

@@ -66,10 +66,9 @@ export class TestSite {
 
   /** A delta between published releases; none before makes a full one. Returns the path of its file. */
   async delta(from: readonly string[], to: readonly string[]): Promise<string> {
-    const { directory, ring } = this.repository;
     const { delta } = await addDelta({
-      directory,
-      ring: await ring(),
+      directory: this.repository.directory,
+      ring: await this.repository.ring(),
       now: NOW,
       from: from.map(parseReleaseReference),
       to: to.map(parseReleaseReference),
