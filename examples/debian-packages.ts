@@ -151,9 +151,11 @@ function packageTars(directory: string, apt: readonly string[], packages: readon
 
 /** About 40 MB of this machine's programs; the second version drops some, adds some and changes bytes in others. */
 function ownTrees(directory: string): Trees {
-  const programs = readdirSync('/usr/bin')
-    .map((name) => ({ name, size: statSync(join('/usr/bin', name), { throwIfNoEntry: false })?.size ?? 0 }))
-    .filter(({ size }) => size > 1000 && size < 4_000_000);
+  const programs = readdirSync('/usr/bin').flatMap((name) => {
+    const found = statSync(join('/usr/bin', name), { throwIfNoEntry: false });
+    if (found === undefined || !found.isFile() || (found.mode & 0o004) === 0) return [];
+    return found.size > 1000 && found.size < 4_000_000 ? [{ name, size: found.size }] : [];
+  });
   let total = 0;
   const picked: string[] = [];
   for (const { name, size } of programs) {

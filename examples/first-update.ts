@@ -5,7 +5,7 @@
  * (as root) the running stack is switched under a reader. Every step is a command that you can type; it is printed first.
  */
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -114,12 +114,14 @@ async function firstUpdate(): Promise<void> {
 try {
   await firstUpdate();
   heading('Done.');
+} catch (error) {
+  // A command that failed has said why itself.
+  heading(`Stopped: ${(error as Error).message.split('\n')[0]}`);
+  process.exitCode = 1;
 } finally {
   if (asRoot) {
     // Whatever happened, nothing stays mounted below the temporary directory.
-    for (const line of execFileSync('sh', ['-c', 'cat /proc/self/mountinfo'], { encoding: 'utf8' })
-      .split('\n')
-      .reverse()) {
+    for (const line of readFileSync('/proc/self/mountinfo', 'utf8').split('\n').reverse()) {
       const mountpoint = line.split(' ')[4];
       if (mountpoint?.startsWith(`${work}/`)) execFileSync('umount', ['-l', mountpoint]);
     }
