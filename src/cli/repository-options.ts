@@ -33,11 +33,13 @@ export function waitingText(waiting: readonly RoleName[]): string {
 }
 
 /** How hard to compress: 1 (fastest) to 9 (smallest). */
-export function effortOption(): Option {
-  return new Option('--effort <1-9>', 'how hard to compress, 9 being the smallest').default(7).argParser((text) => {
-    if (!/^[1-9]$/.test(text)) throw new InvalidArgumentError('Use a number from 1 to 9.');
-    return Number(text);
-  });
+export function effortOption(standard: number): Option {
+  return new Option('--effort <1-9>', 'how hard to compress, 9 being the smallest')
+    .default(standard)
+    .argParser((text) => {
+      if (!/^[1-9]$/.test(text)) throw new InvalidArgumentError('Use a number from 1 to 9.');
+      return Number(text);
+    });
 }
 
 /** For options that may be given several times. */

@@ -26,7 +26,7 @@ const FIELDS = ['schema', 'critical', 'name', 'version', 'architecture', 'image'
  * Parses a build record.
  * @throws OsupdError `damaged-store`
  */
-export function parseBuildRecord(bytes: Uint8Array, where: string): BuildRecord {
+function parseBuildRecord(bytes: Uint8Array, where: string): BuildRecord {
   const fields = parseDocument(
     bytes,
     'osupd-build/1',

@@ -5,10 +5,12 @@ import { join } from 'node:path';
 import type { Digest } from '../core/digest.ts';
 import { isSystemError, OsupdError } from '../core/errors.ts';
 import type { Progress } from '../core/progress.ts';
+import type { DeltaImage } from '../delta/write.ts';
 import { decodeImage } from '../image/read.ts';
 import { Pool } from '../objects/pool.ts';
 import { type ObjectReference, objectsOf } from '../tree/references.ts';
 import { type BuildRecord, readBuildRecord } from './build-record.ts';
+import type { DeltaEntry } from './delta-index.ts';
 import { findDelta, keepDelta, makeDelta } from './deltas.ts';
 import { imagePath, objectSizesPath, type ReleaseReference, releaseTarget } from './layout.ts';
 import { decodeObjectSizes, encodeObjectSizes } from './object-sizes.ts';
@@ -36,6 +38,8 @@ export interface PublishedRelease {
   readonly isNew: boolean;
   /** Objects that the repository did not have. */
   readonly addedObjects: number;
+  /** The full delta, where it was made now. */
+  readonly addedDelta?: DeltaEntry;
 }
 
 export interface Published {
@@ -95,12 +99,27 @@ async function publishOne(
     image: { ...record.image, stored: await storeImage(revision, digest, bytes) },
     objects: { ...countOf(objects), sizes: await storeSizes(revision, digest, stored.sizes) },
   };
-  if (options.full && (await findDelta(revision, [], [digest])) === undefined) {
-    const job = { from: [], to: [{ digest, bytes, tree }], store: pool };
-    await keepDelta(revision, await makeDelta(revision, { ...job, ...options }));
-  }
+  const addedDelta = options.full ? await addFullDelta(revision, { digest, bytes, tree }, pool, options) : undefined;
   revision.setTarget(releaseTarget(record), encodeRelease(release));
-  return { release, isNew: before === undefined, addedObjects: stored.added };
+  return {
+    release,
+    isNew: before === undefined,
+    addedObjects: stored.added,
+    ...(addedDelta === undefined ? {} : { addedDelta }),
+  };
+}
+
+/** The delta from nothing to the image, unless there is one. */
+async function addFullDelta(
+  revision: Revision,
+  image: DeltaImage,
+  store: Pool,
+  options: PublishOptions,
+): Promise<DeltaEntry | undefined> {
+  if ((await findDelta(revision, [], [image.digest])) !== undefined) return undefined;
+  const made = await makeDelta(revision, { ...options, from: [], to: [image], store });
+  await keepDelta(revision, made);
+  return made.entry;
 }
 
 /**

@@ -118,11 +118,6 @@ export async function isRepository(directory: string): Promise<boolean> {
   return (await readRoot(directory, 1)) !== undefined;
 }
 
-/** The names of all targets of a role, in byte order. */
-export function targetNames(view: RepositoryView, role: DelegatedRoleName): string[] {
-  return Object.keys(view.delegated[role].signed.targets).sort();
-}
-
 /** True when `metadata` carries the signatures that `delegator` (a root or targets) asks of `role`. */
 export function isSignedBy(
   delegator: Metadata<Root> | Metadata<Targets>,

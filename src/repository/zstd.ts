@@ -14,7 +14,7 @@ const decompress = promisify(zstdDecompress);
  */
 const LEVELS = [1, 3, 6, 9, 12, 15, 17, 18, 19] as const;
 
-export const MIN_EFFORT = 1;
+const MIN_EFFORT = 1;
 export const MAX_EFFORT = LEVELS.length;
 
 /** Bytes of a frame that are enough to read its content's size. */

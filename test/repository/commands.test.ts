@@ -53,7 +53,7 @@ describe('osupd repo', () => {
     expect(made).toMatch(/root +root-[0-9a-f]{8}\.json +keep it offline/);
     expect(readdirSync(join(place, 'keys'))).toHaveLength(7);
     expect(await osupd('repo publish repo --keys keys --pool pool os@1 -q')).toMatch(
-      /^published os@1: image [0-9a-f]{12}, 2 objects of 59\.0 kB, 2 of them new\n$/,
+      /^published os@1: image [0-9a-f]{12}, 2 objects of 59\.0 kB, 2 of them new, full delta of [\d.]+ kB\n$/,
     );
     expect(await osupd('repo publish repo --keys keys --pool pool os@1 -q')).toBe(
       'os@1 is published already: nothing changed\n',

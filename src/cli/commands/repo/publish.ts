@@ -30,7 +30,7 @@ export function register(group: Command, context: CliContext): void {
     .addOption(keysOption())
     .requiredOption('--pool <dir>', 'the pool that osupd build filled')
     .option('--no-full', 'make no delta from nothing; first installations then fetch single objects')
-    .addOption(effortOption())
+    .addOption(effortOption(6))
     .addOption(signLaterOption())
     .addOption(passphraseOption())
     .addHelpText('after', '\nExample:\n  osupd repo publish /srv/repo --keys ./keys --pool ./pool os@1')
@@ -54,10 +54,13 @@ export function register(group: Command, context: CliContext): void {
     });
 }
 
-function describe({ release, isNew, addedObjects }: PublishedRelease): string {
+function describe({ release, isNew, addedObjects, addedDelta }: PublishedRelease): string {
   const { name, version, image, objects } = release;
-  const what = `image ${image.digest.slice(0, 12)}, ${objects.count} objects of ${formatBytes(objects.bytes)}`;
-  if (isNew) return `published ${name}@${version}: ${what}, ${addedObjects} of them new`;
-  const restored = addedObjects === 0 ? 'nothing changed' : `${addedObjects} missing objects restored`;
-  return `${name}@${version} is published already: ${restored}`;
+  const full = addedDelta === undefined ? '' : `, full delta of ${formatBytes(addedDelta.size)}`;
+  if (isNew) {
+    const what = `image ${image.digest.slice(0, 12)}, ${objects.count} objects of ${formatBytes(objects.bytes)}`;
+    return `published ${name}@${version}: ${what}, ${addedObjects} of them new${full}`;
+  }
+  const restored = addedObjects === 0 ? '' : `, ${addedObjects} missing objects restored`;
+  return `${name}@${version} is published already${restored + full || ': nothing changed'}`;
 }
