@@ -3,7 +3,7 @@
  * before they use them. Sizes are in bytes.
  */
 
-/** Largest metadata image that is read: 1 GiB, room for the inodes of MAX_TREE_NODES. */
+/** Largest metadata image, or columns of its tree form in a delta, that is read: 1 GiB, room for the inodes of MAX_TREE_NODES. */
 export const MAX_IMAGE_BYTES = 1 << 30;
 
 /** Largest file in a composefs image: 1024 chunks of 2^43 bytes, what the C library can write. */
@@ -117,9 +117,6 @@ export const MAX_DELTA_HEADER_BYTES = 64 << 20;
 
 /** Image section of a delta as stored; a reader holds it in memory. The whole image of a tree of 4 million files fits. */
 export const MAX_DELTA_HEAD_BYTES = 512 << 20;
-
-/** One image, or the columns of its tree form, before compression. */
-export const MAX_DELTA_IMAGE_RAW_BYTES = MAX_IMAGE_BYTES;
 
 /** Codecs that one delta may name; there will never be as many. */
 export const MAX_DELTA_CODECS = 64;

@@ -13,7 +13,7 @@ import { Cutter } from './cutter.ts';
 import { damagedDelta } from './damage.ts';
 import type { DeltaPlan, PlannedRecord } from './plan.ts';
 
-export { type DeltaHead, headSizeOf, readHead } from './head.ts';
+export { type DeltaHead, readHead } from './head.ts';
 export { type DeltaPlan, planRecords } from './plan.ts';
 
 /** Records up to this many bytes are read before they are decoded, so that the network goes on meanwhile. */

@@ -11,7 +11,7 @@ import { decodeImagePart, type KnownImage } from './image-section.ts';
 import { headSize, PROLOGUE_BYTES, parsePrologue } from './prologue.ts';
 
 /** The window of the header's frame: it covers the largest header. */
-export const HEADER_WINDOW_LOG = 26;
+const HEADER_WINDOW_LOG = 26;
 
 /** Bytes of the head, given the first {@link PROLOGUE_BYTES} of a delta. @throws OsupdError `damaged-delta`, `unsupported`. */
 export function headSizeOf(prologue: Uint8Array): number {

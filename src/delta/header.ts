@@ -1,7 +1,7 @@
 /** The header of a delta: which images it leads from and to, and what its image section and payload are made of. */
 import { ByteReader, ByteWriter, fromBytes, toBytes } from '../core/bytes.ts';
 import { type Digest, digestFromBytes, digestToBytes } from '../core/digest.ts';
-import { MAX_DELTA_CODECS, MAX_DELTA_IMAGE_RAW_BYTES, MAX_DELTA_IMAGES } from '../core/limits.ts';
+import { MAX_DELTA_CODECS, MAX_DELTA_IMAGES, MAX_IMAGE_BYTES } from '../core/limits.ts';
 import { codecNamed } from './codecs.ts';
 import { damagedDelta, damagedPart } from './damage.ts';
 import { readSigned, writeSigned } from './signed.ts';
@@ -146,7 +146,7 @@ function readImagePart(reader: ByteReader, codecs: readonly string[], earlier: n
   if (method === undefined || codec === undefined || base > earlier)
     throw damagedDelta('an image is coded in a way that is not known');
   if (codecNamed(codec).usesBases && base === 0) throw damagedDelta(`an image of the codec ${codec} has no base`);
-  if (raw > MAX_DELTA_IMAGE_RAW_BYTES || digests * 32 > stored || (method === 'whole' && digests > 0))
+  if (raw > MAX_IMAGE_BYTES || digests * 32 > stored || (method === 'whole' && digests > 0))
     throw damagedDelta(`an image claims ${raw} bytes and ${digests} digests`);
   return { method, base: base === 0 ? undefined : base - 1, codec, raw, stored, digests };
 }

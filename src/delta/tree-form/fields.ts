@@ -106,7 +106,7 @@ export const xattrsField: Field<Xattrs> = {
 };
 
 /** Bytes with their length before them. */
-export function takeBlob(reader: ByteReader, limit: number, what: string): Uint8Array {
+function takeBlob(reader: ByteReader, limit: number, what: string): Uint8Array {
   const length = reader.varint(`the length of ${what}`);
   if (length > limit) throw damagedDelta(`${what} of ${length} bytes`);
   return reader.take(length, what);
