@@ -8,7 +8,7 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync } 
 import { dirname, join } from 'node:path';
 import { isSystemError, OsupdError, toOsupdError } from '../core/errors.ts';
 import { MAX_STACK_IMAGES } from '../core/limits.ts';
-import { removeDurably, syncDirectory, writeFileDurably } from '../sys/durable.ts';
+import { removeDurably, syncDirectory, syncFileSystem, writeFileDurably } from '../sys/durable.ts';
 import {
   type DeployedImage,
   type Deployment,
@@ -152,6 +152,8 @@ async function createDeployment(device: DeviceRoot, deployment: Deployment): Pro
   try {
     clearUnfinished(device);
     mkdirSync(aside);
+    // A pull that was killed may have given an image its name without making the name durable.
+    syncFileSystem(aside);
     for (const [name, text] of deploymentFiles(deployment)) await writeFileDurably(join(aside, name), text);
     mkdirSync(dirname(place), { recursive: true });
     syncDirectory(dirname(dirname(place)));

@@ -6,25 +6,15 @@
  *     images/DIGEST      a metadata image, there only when every object it names is (I1)
  *     staging/           unfinished work (staging.ts); nothing in it counts
  */
-import {
-  closeSync,
-  existsSync,
-  fsyncSync,
-  mkdirSync,
-  openSync,
-  readdirSync,
-  renameSync,
-  statSync,
-  writeFileSync,
-} from 'node:fs';
+import { closeSync, existsSync, mkdirSync, readdirSync, renameSync, statSync, writeFileSync } from 'node:fs';
 import { type FileHandle, open, readFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { type Digest, isDigest, objectName } from '../core/digest.ts';
 import { isSystemError, OsupdError, toOsupdError } from '../core/errors.ts';
 import { MAX_IMAGE_BYTES } from '../core/limits.ts';
-import { syncDirectory } from '../sys/durable.ts';
-import { enableVerity } from '../sys/verity.ts';
+import { syncDirectory, syncFileSystem } from '../sys/durable.ts';
 import { fsverityDigest } from './fsverity.ts';
+import { sealFiles } from './seal-files.ts';
 import { createStaged } from './staged-file.ts';
 import { openStagingArea } from './staging.ts';
 
@@ -100,8 +90,14 @@ export class Pool {
     return found !== undefined && (size === undefined || found.size === size);
   }
 
+  /** @throws OsupdError `io` where this process may not look: that says nothing of the image. */
   hasImage(digest: Digest): boolean {
-    return existsSync(this.imagePath(digest));
+    const path = this.imagePath(digest);
+    try {
+      return statSync(path, { throwIfNoEntry: false }) !== undefined;
+    } catch (error) {
+      throw toOsupdError(error, path);
+    }
   }
 
   /** An image's bytes, checked against its name. @throws OsupdError `not-found`, `damaged-store`. */
@@ -144,7 +140,8 @@ export class Pool {
   }
 
   /**
-   * Adds an image, durably and in one step. Every object that it names must have been committed before (I1).
+   * Adds an image, durably and in one step. Every object that it names must be in the pool before; whoever brought one, its
+   * name is made durable here (I1).
    * @throws OsupdError `verification-failed` when `digest` is not that of `bytes`; `no-space`.
    */
   async addImage(bytes: Uint8Array, digest: Digest): Promise<void> {
@@ -154,11 +151,14 @@ export class Pool {
         where: digest,
       });
     }
-    if (await this.#hasGoodImage(digest)) return;
+    // Another writer may have been killed after it gave an object or this image its name, before it made the name durable.
+    if (await this.#hasGoodImage(digest)) return syncFileSystem(this.directory);
     const area = openStagingArea(this.stagingDirectory);
     try {
       const temporary = area.newPath('image');
-      writeSealedFile(temporary, bytes);
+      writeFile(temporary, bytes);
+      syncFileSystem(this.directory);
+      sealFiles([temporary]);
       renameSync(temporary, this.imagePath(digest));
       syncDirectory(this.imagesDirectory);
     } catch (error) {
@@ -239,19 +239,11 @@ export function makeDirectory(path: string, mode = 0o755): boolean {
   }
 }
 
-function writeSealedFile(path: string, bytes: Uint8Array): void {
+function writeFile(path: string, bytes: Uint8Array): void {
   const fd = createStaged(path);
   try {
     writeFileSync(fd, bytes);
-    fsyncSync(fd);
   } finally {
     closeSync(fd);
-  }
-  // fs-verity wants a descriptor that cannot write, and none left that can.
-  const readOnly = openSync(path, 'r');
-  try {
-    enableVerity(readOnly);
-  } finally {
-    closeSync(readOnly);
   }
 }

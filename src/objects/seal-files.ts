@@ -1,4 +1,4 @@
-/** Enables fs-verity on staged objects. Runs on a worker thread: the kernel hashes each file once more to build its tree. */
+/** Enables fs-verity on staged files. For objects it runs on a worker thread: the kernel hashes each file once more to build its tree. */
 import { closeSync, openSync } from 'node:fs';
 import { toOsupdError } from '../core/errors.ts';
 import { enableVerity } from '../sys/verity.ts';

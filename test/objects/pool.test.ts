@@ -1,4 +1,13 @@
-import { mkdirSync, readdirSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs';
+import {
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import type { Digest } from '../../src/core/digest.ts';
@@ -26,6 +35,13 @@ describe('a pool', () => {
   it('does not show contents to other users', async () => {
     const { objectsDirectory } = await newPool();
     expect(statSync(objectsDirectory).mode & 0o077).toBe(0);
+  });
+
+  it('calls no image missing where it cannot look', async () => {
+    const pool = await newPool();
+    rmSync(pool.imagesDirectory, { recursive: true });
+    symlinkSync('images', pool.imagesDirectory);
+    expect(() => pool.hasImage(fsverityDigest(Buffer.from('x')))).toThrow(expect.objectContaining({ code: 'io' }));
   });
 
   it('is refused by name when the directory is none', async () => {

@@ -32,12 +32,15 @@ class Trial implements Disposable {
   readonly tree: string;
   readonly pool: string;
 
-  constructor(type: 'ext4' | 'xfs') {
+  readonly files: number;
+
+  constructor(type: 'ext4' | 'xfs' | 'btrfs', sizes = SIZES) {
+    this.files = sizes.length;
     this.disk = new CrashDisk(directory, type);
     this.tree = join(this.disk.directory, 'tree');
     this.pool = join(this.disk.directory, 'pool');
     mkdirSync(this.tree);
-    writeNoise(this.tree, SIZES);
+    writeNoise(this.tree, sizes);
     this.reset();
   }
 
@@ -56,9 +59,9 @@ class Trial implements Disposable {
     expect(brokenInvariants(this.pool)).toEqual([]);
     expect(readdirSync(join(this.pool, 'images'))).toEqual([result?.digest]);
     expect(readdirSync(join(this.pool, 'staging'))).toEqual(['lock']);
-    expect(this.#count('objects')).toBe(SIZES.length);
+    expect(this.#count('objects')).toBe(this.files);
     // An image is there only when all is (I1); brokenInvariants has looked at its objects.
-    if (images > 0) expect(objects).toBe(SIZES.length);
+    if (images > 0) expect(objects).toBe(this.files);
     return { objects, recovered: result?.recovered ?? 0 };
   }
 
@@ -74,10 +77,10 @@ class Trial implements Disposable {
   }
 }
 
-describeWith(['root', 'mkfs.ext4', 'mkfs.xfs', 'strace'], 'the power is cut', () => {
+describeWith(['root', 'mkfs.ext4', 'mkfs.xfs', 'mkfs.btrfs', 'strace'], 'the power is cut', () => {
   beforeAll(() => enterMountNamespace());
 
-  for (const type of ['ext4', 'xfs'] as const) {
+  for (const type of ['ext4', 'xfs', 'btrfs'] as const) {
     it(`on ${type} after each step of a flush: what was committed stays, the rest is no object`, () => {
       using trial = new Trial(type);
       for (const step of STEPS) {
@@ -91,6 +94,13 @@ describeWith(['root', 'mkfs.ext4', 'mkfs.xfs', 'strace'], 'the power is cut', ()
       }
     });
   }
+
+  it('after a build over what a killed one had renamed but not made durable', () => {
+    using trial = new Trial('btrfs', SIZES.slice(0, 10));
+    expect(run([trial.pool, trial.tree, 'renamed'])).toBeUndefined();
+    run([trial.pool, trial.tree]);
+    expect(trial.cut().objects).toBe(trial.files);
+  });
 
   it('before each call that makes something durable', () => {
     using trial = new Trial('ext4');
