@@ -1,10 +1,14 @@
 /** From directories and archives to a metadata image in a pool: what `osupd build` does. */
+import { realpathSync } from 'node:fs';
+import { relative } from 'node:path';
+import { fromText } from '../core/bytes.ts';
 import { type Digest, objectName } from '../core/digest.ts';
-import { OsupdError } from '../core/errors.ts';
+import { OsupdError, toOsupdError } from '../core/errors.ts';
 import { noProgress } from '../core/progress.ts';
 import { fsverityDigest } from '../objects/fsverity.ts';
 import type { Amount, ObjectBatch } from '../objects/ingest.ts';
 import { stopIfAborted } from '../tree/content.ts';
+import { compileGlobs } from '../tree/glob.ts';
 import { applyLayer } from '../tree/layers.ts';
 import { type DirectoryOptions, readDirectory } from '../tree/read-directory.ts';
 import { readTar } from '../tree/read-tar.ts';
@@ -37,7 +41,7 @@ const FILES_AT_ONCE = 512;
 /**
  * Reads the sources, the first as base and each other one as a layer on it, stores contents and image in the batch's pool.
  * The batch stays open; image and objects are durable when this returns.
- * @throws OsupdError `invalid-tree` with facts `rule` and `path`; what the readers throw, naming the file.
+ * @throws OsupdError `usage` when a directory holds the pool; `invalid-tree` with facts `rule` and `path`; what the readers throw, naming the file.
  */
 export async function buildImage(
   sources: readonly BuildSource[],
@@ -65,12 +69,31 @@ async function readSources(sources: readonly BuildSource[], batch: ObjectBatch, 
     if (source.kind === 'tar') {
       tree = await readTar(source.open(), { ...options, base: tree, store, where: source.path });
     } else {
+      refusePoolInside(source.path, batch.pool.directory, options.exclude);
       const layer = await readDirectory(source.path, options);
       tree = tree === undefined ? layer : applyLayer(tree, layer, source.path);
     }
   }
   if (tree === undefined) throw new OsupdError('usage', 'nothing to build from');
   return tree;
+}
+
+/** A pool that were part of its own images would make each build of a tree another image, and a larger one. */
+function refusePoolInside(source: string, pool: string, exclude: readonly string[] = []): void {
+  const inside = relative(realPath(source), realPath(pool));
+  if (/^\.\.(\/|$)/.test(inside) || (inside !== '' && compileGlobs(exclude)(fromText(inside)))) return;
+  throw new OsupdError('usage', 'the pool is in a directory that the image is made of', {
+    where: pool,
+    remedy: inside === '' ? 'name another pool' : `name a pool elsewhere, or leave it out with --exclude ${inside}`,
+  });
+}
+
+function realPath(path: string): string {
+  try {
+    return realpathSync(path);
+  } catch (error) {
+    throw toOsupdError(error, path);
+  }
 }
 
 /**

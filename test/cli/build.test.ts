@@ -91,6 +91,17 @@ describe('osupd build', () => {
     });
   }
 
+  it('refuses a pool that would become part of its own image, unless it is left out', async () => {
+    makeSampleTree(join(directory, 'around'));
+    const args = ['build', 'around', '--name', 'os', '--version', '1', '--pool'];
+    for (const pool of ['around', 'around/..pool'])
+      expect(await runCommand([...args, pool], directory)).toMatchObject({
+        status: 2,
+        stderr: expect.stringMatching(/^osupd: build: .*the pool is in a directory that the image is made of; name/),
+      });
+    expect((await runCommand([...args, 'around/..pool', '--exclude', '..pool'], directory)).status).toBe(0);
+  });
+
   it('names a source that is not there', async () => {
     const { status, stderr } = await runCommand(
       ['build', 'gone', '--name', 'os', '--version', '1', '--pool', 'pool'],
