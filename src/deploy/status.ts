@@ -143,11 +143,19 @@ function readPool(pool: Pool): PoolStatus {
 function totals(directory: string, depth: number): FileTotals | null {
   try {
     const sum = { count: 0, bytes: 0 };
-    for (const name of readdirSync(directory)) {
-      const path = join(directory, name);
-      const found = depth > 0 ? totals(path, depth - 1) : { count: 1, bytes: statSync(path).size };
-      sum.count += found?.count ?? 0;
-      sum.bytes += found?.bytes ?? 0;
+    for (const entry of readdirSync(directory, { withFileTypes: true })) {
+      const path = join(directory, entry.name);
+      if (depth > 0) {
+        const found = entry.isDirectory() ? totals(path, depth - 1) : null;
+        sum.count += found?.count ?? 0;
+        sum.bytes += found?.bytes ?? 0;
+      } else {
+        // What a gc removes meanwhile does not count.
+        const stat = statSync(path, { throwIfNoEntry: false });
+        if (stat === undefined) continue;
+        sum.count++;
+        sum.bytes += stat.size;
+      }
     }
     return sum;
   } catch (error) {

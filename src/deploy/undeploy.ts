@@ -1,7 +1,7 @@
 /** Removing deployments because a user says so. */
 import { OsupdError } from '../core/errors.ts';
 import type { Configuration } from './configuration.ts';
-import { removeDeployment } from './deployment.ts';
+import { readDeployment, removeDeployment } from './deployment.ts';
 import type { DeviceRoot } from './device.ts';
 import type { DeploymentReference } from './find-deployment.ts';
 import { readLinks } from './links.ts';
@@ -11,7 +11,8 @@ import { shownDeployment } from './switch.ts';
 /**
  * Removes deployments; all of them, or none when one must stay. Their content stays in the pool until gc. The caller
  * holds the device's lock.
- * @throws OsupdError `usage` for the current deployment, one that is mounted and one that is pinned.
+ * @throws OsupdError `usage` for the current deployment, one that is mounted and one that is pinned; but a damaged one goes
+ *   in any case, for nothing can be pulled beside it. What is mounted of it stays, and gc leaves that.
  */
 export function undeploy(
   device: DeviceRoot,
@@ -25,9 +26,20 @@ export function undeploy(
 function refuseNeeded(device: DeviceRoot, configuration: Configuration, { stack, id }: DeploymentReference): void {
   const refuse = (what: string, remedy: string): OsupdError =>
     new OsupdError('usage', `this deployment is ${what}`, { where: `${stack}/${id}`, remedy });
+  if (isDamaged(device, stack, id)) return;
   const configured = configuration.stacks[stack];
   if (readLinks(device, stack).current === id) throw refuse('the current one', 'switch to another one first');
   if (configured !== undefined && shownDeployment(stack, configured) === id)
     throw refuse(`mounted at ${configured.mountpoint}`, 'switch to another one first');
   if (readPins(device, stack).has(id)) throw refuse('pinned', `run osupd unpin ${stack}/${id} first`);
+}
+
+function isDamaged(device: DeviceRoot, stack: string, id: string): boolean {
+  try {
+    readDeployment(device, stack, id);
+    return false;
+  } catch (error) {
+    if (error instanceof OsupdError && error.code === 'damaged-store') return true;
+    throw error;
+  }
 }

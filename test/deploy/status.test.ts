@@ -1,4 +1,4 @@
-import { rmSync, writeFileSync } from 'node:fs';
+import { rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { listDeploymentIds } from '../../src/deploy/deployment.ts';
@@ -144,6 +144,28 @@ Pool: 4 images (65.5 kB), 4 objects (36.0 kB)
   it('without a root or a configuration says what to do', async () => {
     const { status, stderr } = await runCommand(['status', '--root', join(directory, 'absent')]);
     expect({ status, stderr }).toMatchObject({ status: 5, stderr: expect.stringContaining('osupd init') });
+  });
+});
+
+describe('osupd undeploy', () => {
+  it('removes a damaged deployment whatever names it has, so that the device can be mended', async () => {
+    const { device, ids } = await deviceWith(1);
+    const [id = ''] = ids;
+    await makeCurrent(device.root, 'system', id, () => {});
+    await runCommand(['pin', id, '--root', device.directory]);
+    writeFileSync(join(device.root.deploymentDirectory('system', id), 'stack'), '');
+    expect((await runCommand(['status', '--root', device.directory])).status).toBe(10);
+    expect((await runCommand(['undeploy', id, '--root', device.directory])).status).toBe(0);
+    expect(await statusText(device)).toContain('nothing is deployed yet');
+  });
+});
+
+describe('osupd status of a pool', () => {
+  it('counts objects, and not what somebody else has put beside them', async () => {
+    const { device } = await deviceWith(1);
+    writeFileSync(join(device.root.pool.objectsDirectory, 'README'), 'hello');
+    symlinkSync('nowhere', join(device.root.pool.objectsDirectory, 'dangling'));
+    expect(await statusText(device)).toMatch(/^Pool: 1 image \(.*\), 1 object \(.*\)$/m);
   });
 });
 
