@@ -17,6 +17,9 @@ export interface ImagePlan extends Candidate {
 /** Routes that are looked at closely: each costs the heads of its deltas. */
 const MAX_EXAMINED = 4;
 
+/** Looking must be cheap beside what is at stake: heads or sizes are fetched only when they are at most this part of the best way so far. */
+const WORTH_LOOKING = 1 / 20;
+
 /** What objects together can shrink to at best, for a guess before their stored sizes are fetched. */
 const BEST_LIKELY_RATIO = 10;
 
@@ -28,14 +31,17 @@ export async function planImage(release: Release, context: PlanContext): Promise
   const candidates: Candidate[] = [];
   const left: Way[] = [];
   const best = () => candidates.toSorted((a, b) => costOf(a.way) - costOf(b.way))[0];
-  const cannotWin = (way: Way) => costOf(way) >= costOf(best()?.way ?? way) && candidates.length > 0;
+  const isPointless = (look: number, least: Way) => {
+    const known = best()?.way;
+    return known !== undefined && (look > known.bytes * WORTH_LOOKING || costOf(least) >= costOf(known));
+  };
   for (const route of await routesTo(release.image.digest, context)) {
     const least = leastOfRoute(route);
-    if (candidates.length === MAX_EXAMINED || cannotWin(least)) left.push(least);
+    if (candidates.length === MAX_EXAMINED || isPointless(least.bytes, least)) left.push(least);
     else candidates.push(...(await examineRoute(route, release, context)));
   }
   const least = leastOfSingles(release, best()?.missing);
-  if (cannotWin(least)) left.push(least);
+  if (isPointless(release.objects.sizes.length, least)) left.push(least);
   else candidates.push(await planSingles(release, best(), context));
   const chosen = best() as Candidate;
   const others = candidates.filter((candidate) => candidate !== chosen).map(({ way }) => way);

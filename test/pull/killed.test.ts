@@ -1,9 +1,10 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { cpSync, mkdtempSync, readdirSync, readFileSync, statSync } from 'node:fs';
+import { cpSync, mkdtempSync, readdirSync, readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type Digest, isDigest } from '../../src/core/digest.ts';
+import { isSystemError } from '../../src/core/errors.ts';
 import { readHead } from '../../src/delta/head.ts';
 import { planRecords } from '../../src/delta/plan.ts';
 import { Pool } from '../../src/objects/pool.ts';
@@ -88,16 +89,25 @@ async function contents(directory: string): Promise<string[]> {
 function finishedObjects(root: string): Set<Digest> {
   const found = new Set<Digest>();
   const walk = (directory: string, text: string) => {
-    for (const name of readdirSync(directory)) {
-      const path = join(directory, name);
-      if (statSync(path).isDirectory()) walk(path, text + name);
-      const digest = (text + name).slice(-64);
+    for (const entry of entriesOf(directory)) {
+      if (entry.isDirectory()) walk(join(directory, entry.name), text + entry.name);
+      const digest = (text + entry.name).slice(-64);
       if (isDigest(digest)) found.add(digest);
     }
   };
   walk(join(root, 'objects'), '');
   walk(join(root, 'staging'), '');
   return found;
+}
+
+/** Also while a pull works on them, and a directory goes between its name and a look into it. */
+function entriesOf(directory: string) {
+  try {
+    return readdirSync(directory, { withFileTypes: true });
+  } catch (error) {
+    if (isSystemError(error, 'ENOENT')) return [];
+    throw error;
+  }
 }
 
 describe.each([
