@@ -33,7 +33,7 @@ export function waitingText(waiting: readonly RoleName[]): string {
 }
 
 /** How hard to compress: 1 (fastest) to 9 (smallest). */
-export function effortOption(standard: number): Option {
+export function effortOption(standard = 7): Option {
   return new Option('--effort <1-9>', 'how hard to compress, 9 being the smallest')
     .default(standard)
     .argParser((text) => {

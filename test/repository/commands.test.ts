@@ -40,7 +40,8 @@ async function publishBoth(): Promise<void> {
   await build(join(place, 'pool'), 'os@1', { a: text('a', 9000), shared });
   await build(join(place, 'pool'), 'os@2', { a: text('b', 9000), shared });
   await osupd('repo init repo --keys keys');
-  for (const version of [1, 2]) await osupd(`repo publish repo --keys keys --pool pool --quiet os@${version}`);
+  for (const version of [1, 2])
+    await osupd(`repo publish repo --keys keys --pool pool --effort 1 --quiet os@${version}`);
 }
 
 describe('osupd repo', () => {
@@ -55,14 +56,14 @@ describe('osupd repo', () => {
     expect(await osupd('repo publish repo --keys keys --pool pool os@1 -q')).toMatch(
       /^published os@1: image [0-9a-f]{12}, 2 objects of 59\.0 kB, 2 of them new, full delta of [\d.]+ kB\n$/,
     );
-    expect(await osupd('repo publish repo --keys keys --pool pool os@1 -q')).toBe(
+    expect(await osupd('repo publish repo --keys keys --pool pool --effort 1 os@1 -q')).toBe(
       'os@1 is published already: nothing changed\n',
     );
-    await osupd('repo publish repo --keys keys --pool pool os@2 -q');
-    expect(await osupd('repo delta repo --keys keys --from os@1 --to os@2 -q')).toMatch(
+    await osupd('repo publish repo --keys keys --pool pool --effort 1 os@2 -q');
+    expect(await osupd('repo delta repo --keys keys --effort 1 --from os@1 --to os@2 -q')).toMatch(
       /^delta from os@1 to os@2: .* without it /,
     );
-    expect(await osupd('repo delta repo --keys keys --from os@1 --to os@2 -q')).toMatch(/nothing changed/);
+    expect(await osupd('repo delta repo --keys keys --effort 1 --from os@1 --to os@2 -q')).toMatch(/nothing changed/);
     expect(await osupd('repo channel repo --keys keys stable os@2')).toBe('stable offers os@2\n');
     expect(await osupd('repo channel repo --keys keys stable os@2')).toBe('nothing changed\nstable offers os@2\n');
     expect(await osupd('repo verify repo -q')).toBe('good: 2 releases, 1 channels, 3 deltas, 3 objects\n');
@@ -144,11 +145,11 @@ describe('osupd repo', () => {
     const [file] = readdirSync(join(place, 'keys')).filter((name) => name.startsWith('releases'));
     const key = readFileSync(join(place, 'keys', file ?? ''));
     rmSync(join(place, 'keys', file ?? ''));
-    expect(await failing('repo publish repo --keys keys --pool pool os@3 --no-full -q')).toMatchObject([
+    expect(await failing('repo publish repo --keys keys --pool pool --effort 1 os@3 --no-full -q')).toMatchObject([
       5,
       expect.stringContaining('"releases"'),
     ]);
-    expect(await osupd('repo publish repo --keys keys --pool pool os@3 --no-full --sign-later -q')).toMatch(
+    expect(await osupd('repo publish repo --keys keys --pool pool --effort 1 os@3 --no-full --sign-later -q')).toMatch(
       /not public yet: waiting for signatures of releases/,
     );
     expect(await osupd('repo sign repo')).toMatch(

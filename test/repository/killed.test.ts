@@ -46,7 +46,7 @@ describe('a publish that is killed', () => {
     const duration = performance.now() - started;
     const expected = [...contentsOf(whole.directory).keys()].filter((path) => !/^(metadata|targets)\//.test(path));
     let killed = 0;
-    for (let round = 0; round < 4 * SCALE; round++) {
+    for (let round = 0; round < 3 * SCALE; round++) {
       const repository = template.copyTo(newPlace(base));
       for (let again = 0; again < 2; again++) {
         const child = spawn(process.execPath, publishing(repository), { stdio: 'ignore' });

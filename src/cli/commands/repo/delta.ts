@@ -35,7 +35,7 @@ export function register(group: Command, context: CliContext): void {
     .addOption(keysOption())
     .option('--from <release>', 'NAME@VERSION that devices have; repeatable; none: a delta from nothing', several)
     .requiredOption('--to <release>', 'NAME@VERSION that it leads to; repeatable', several)
-    .addOption(effortOption(7))
+    .addOption(effortOption())
     .addOption(signLaterOption())
     .addOption(passphraseOption())
     .addHelpText('after', EXAMPLES)
