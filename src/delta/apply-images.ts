@@ -25,9 +25,12 @@ export async function applyToPool(delta: DeltaFile, pool: Pool, options: ApplyOp
   const rebuilt = await delta.head.rebuildImages(images);
   await using batch = await ObjectBatch.open(pool);
   const plan = planRecords(delta.head, new Map([...images, ...rebuilt]), (digest) => batch.has(digest));
-  await applyRecords(plan, delta.read, batch, options);
-  // Images come after their objects are durable.
-  await batch.flush();
+  try {
+    await applyRecords(plan, delta.read, batch, options);
+  } finally {
+    // What is complete stays, whatever stopped the rest; and images come after their objects are durable.
+    await batch.flush();
+  }
   const added: Digest[] = [];
   for (const [digest, bytes] of rebuilt) {
     if (!pool.hasImage(digest)) added.push(digest);
