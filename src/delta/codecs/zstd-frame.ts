@@ -37,6 +37,10 @@ export function windowLogFor(bytes: number): number {
   return Math.max(MIN_WINDOW_LOG, Math.ceil(Math.log2(bytes)));
 }
 
+/** Tables for {@link LARGE_WINDOW_LOG} and above, as powers of two of their entries. */
+const LARGE_CHAIN_LOG = 25;
+const LARGE_HASH_LOG = 23;
+
 function compressorOptions({ level, windowLog, dictionary }: FrameOptions): ZstdOptions {
   const large = windowLog >= LARGE_WINDOW_LOG;
   return {
@@ -44,11 +48,17 @@ function compressorOptions({ level, windowLog, dictionary }: FrameOptions): Zstd
     params: {
       [constants.ZSTD_c_compressionLevel]: level,
       [constants.ZSTD_c_windowLog]: windowLog,
-      ...(large ? { [constants.ZSTD_c_chainLog]: LARGE_WINDOW_LOG } : {}),
-      ...(large ? { [constants.ZSTD_c_hashLog]: LARGE_WINDOW_LOG - 2 } : {}),
+      ...(large ? { [constants.ZSTD_c_chainLog]: LARGE_CHAIN_LOG, [constants.ZSTD_c_hashLog]: LARGE_HASH_LOG } : {}),
       ...(windowLog >= LONG_WINDOW_LOG ? { [constants.ZSTD_c_enableLongDistanceMatching]: 1 } : {}),
     },
   };
+}
+
+/** Memory that compressing takes at most, at level 19; zstd has its tables twice when there is a dictionary. */
+export function compressionMemory(contentBytes: number, dictionaryBytes: number): number {
+  const chainLog = Math.min(windowLogFor(contentBytes + dictionaryBytes) + 1, LARGE_CHAIN_LOG);
+  const tables = 4 * 2 ** chainLog + 4 * 2 ** (chainLog - 2);
+  return 2 * contentBytes + 3 * dictionaryBytes + (dictionaryBytes > 0 ? 2 : 1) * tables;
 }
 
 /** One frame; its header says the content's size. Blocks the thread: call it in a worker. */
@@ -78,7 +88,8 @@ export interface FrameLimits {
 
 /**
  * The content of one frame. Chunks of `stored` must stay valid. Errors of `stored` are passed on.
- * @throws OsupdError `damaged-delta` for anything but one frame of exactly this content length.
+ * @throws OsupdError `damaged-delta` for anything but frames of exactly this content length in all. Writers make one; empty ones
+ * behind it do no harm.
  */
 export async function* decompressFrame(
   stored: AsyncIterable<Uint8Array>,
