@@ -3,11 +3,16 @@ import type { Digest } from '../core/digest.ts';
 import { OsupdError } from '../core/errors.ts';
 import { type DeltaHead, readHead } from '../delta/head.ts';
 import { planRecords } from '../delta/plan.ts';
-import { decodeImage } from '../image/read.ts';
 import type { DeltaEntry } from '../repository/delta-index.ts';
 import type { Release } from '../repository/release.ts';
-import { objectsOf } from '../tree/references.ts';
-import { type Candidate, type DeltaStep, leaveDelta, type PlanContext, withStoredSizes } from './plan-context.ts';
+import {
+  type Candidate,
+  type DeltaStep,
+  leaveDelta,
+  objectsOfImage,
+  type PlanContext,
+  withStoredSizes,
+} from './plan-context.ts';
 import type { Route } from './routes.ts';
 import { wayOf } from './ways.ts';
 
@@ -32,7 +37,7 @@ export async function examineRoute(route: Route, release: Release, context: Plan
     }
   }
   const image = images.get(release.image.digest) as Uint8Array;
-  const objects = objectsOf(decodeImage(image, release.image.digest));
+  const objects = objectsOfImage(release.image.digest, image, context);
   const missing = objects.filter(({ digest, size }) => !context.has(digest, size));
   const { steps, singles, bases } = planSteps(deltas, images, new Set(missing.map(({ digest }) => digest)), context);
   if (bases.size > 0) {

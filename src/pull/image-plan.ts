@@ -1,10 +1,9 @@
 /** How one image will be brought: the cheapest way by bytes, found with as few downloads as can decide it. */
 import type { Digest } from '../core/digest.ts';
-import { decodeImage } from '../image/read.ts';
 import type { Release } from '../repository/release.ts';
-import { type ObjectReference, objectsOf } from '../tree/references.ts';
+import type { ObjectReference } from '../tree/references.ts';
 import { examineRoute } from './delta-route.ts';
-import { type Candidate, type PlanContext, withStoredSizes } from './plan-context.ts';
+import { type Candidate, objectsOfImage, type PlanContext, withStoredSizes } from './plan-context.ts';
 import { findRoutes, type Route } from './routes.ts';
 import { costOf, type Way, wayOf } from './ways.ts';
 
@@ -73,7 +72,7 @@ function leastOfSingles(release: Release, missing: readonly ObjectReference[] | 
 
 async function planSingles(release: Release, known: Candidate | undefined, context: PlanContext): Promise<Candidate> {
   const image = known?.image ?? (await context.files.image(release));
-  const objects = objectsOf(decodeImage(image, release.image.digest));
+  const objects = objectsOfImage(release.image.digest, image, context);
   const missing = objects.filter(({ digest, size }) => !context.has(digest, size));
   const singles = await withStoredSizes(missing, objects, release, context);
   const bytes = singles.reduce((sum, { stored = 0 }) => sum + stored, 0);

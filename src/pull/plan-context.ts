@@ -3,10 +3,11 @@ import type { Digest } from '../core/digest.ts';
 import { type ErrorCode, OsupdError } from '../core/errors.ts';
 import type { Progress } from '../core/progress.ts';
 import type { DeltaPlan } from '../delta/plan.ts';
+import { decodeImage } from '../image/read.ts';
 import type { Pool } from '../objects/pool.ts';
 import type { DeltaEntry } from '../repository/delta-index.ts';
 import type { Release } from '../repository/release.ts';
-import type { ObjectReference } from '../tree/references.ts';
+import { type ObjectReference, objectsOf } from '../tree/references.ts';
 import type { RepositoryFiles } from './repository-files.ts';
 import type { SingleObject } from './single-objects.ts';
 import type { Trust } from './trust.ts';
@@ -19,9 +20,22 @@ export interface PlanContext {
   readonly files: RepositoryFiles;
   /** True for objects that are there, or will be by the time this image's turn comes. */
   readonly has: (digest: Digest, size?: number) => boolean;
+  /** Objects of images that were looked into: an image is read once, however many ways lead to it. */
+  readonly objects: Map<Digest, readonly ObjectReference[]>;
   /** Files of deltas that turned out bad; they are not considered. */
   readonly bad: Set<string>;
   readonly progress: Progress;
+}
+
+/** The objects that an image names, in its order. @throws OsupdError `damaged-image` */
+export function objectsOfImage(
+  digest: Digest,
+  bytes: Uint8Array,
+  { objects }: PlanContext,
+): readonly ObjectReference[] {
+  const known = objects.get(digest) ?? objectsOf(decodeImage(bytes, digest));
+  objects.set(digest, known);
+  return known;
 }
 
 /** One delta to apply: which of its records. */

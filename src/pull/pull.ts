@@ -90,7 +90,7 @@ interface PullContext extends PlanContext {
 function openContext({ pool, trust, source, progress, signal }: PullJob, has: PlanContext['has']): PullContext {
   const cache = new DownloadCache(pool.stagingDirectory);
   const files = new RepositoryFiles(source, cache, signal);
-  return { pool, trust, files, cache, has, bad: new Set(), progress };
+  return { pool, trust, files, cache, has, objects: new Map(), bad: new Set(), progress };
 }
 
 async function makePlan(job: PullJob, context: PlanContext): Promise<PullPlan> {
