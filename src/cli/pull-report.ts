@@ -59,9 +59,9 @@ const KINDS: Readonly<Record<Way['kind'], string>> = {
 };
 
 function wayText({ kind, bytes, requests, exact, files }: Way): string {
-  const steps = files.length > 1 ? ` (${files.length} files)` : '';
-  const plural = requests === 1 ? '' : 's';
-  return `${KINDS[kind]}${steps}: ${exact ? '' : 'at least '}${formatBytes(bytes)} in ${requests} request${plural}`;
+  const name = `${KINDS[kind]}${files.length > 1 ? ` (${files.length} files)` : ''}`;
+  if (!exact) return `${name}: at least ${formatBytes(bytes)}, not looked into`;
+  return `${name}: ${formatBytes(bytes)} in ${requests} request${requests === 1 ? '' : 's'}`;
 }
 
 /** The end of a command that found nothing to do: exit status 3, or 11 where the rollout is the reason. */

@@ -1,13 +1,20 @@
+import { execFile as execFileCallback } from 'node:child_process';
+import { createHash } from 'node:crypto';
 import { existsSync, mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync, writeFileSync } from 'node:fs';
-import { basename, join } from 'node:path';
+import { basename, join, resolve } from 'node:path';
+import { promisify } from 'node:util';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { parseRate } from '../../src/cli/rate.ts';
 import { type ChannelPolicy, setChannel } from '../../src/repository/channels.ts';
 import { parseReleaseReference } from '../../src/repository/layout.ts';
+import { itWith } from '../helpers/requirements.ts';
 import { runCommand } from '../helpers/run-command.ts';
 import { temporaryDirectory } from '../helpers/temporary.ts';
 import { NOW } from '../repository/fixture.ts';
 import { TestSite, versionOf } from './fixture.ts';
+
+const PROGRAM = resolve(import.meta.dirname, '../helpers/osupd-from-source.ts');
+const execFile = promisify(execFileCallback);
 
 const base = temporaryDirectory();
 let site: TestSite;
@@ -285,5 +292,36 @@ describe('the rollout', () => {
     const pull = await osupd(root, 'pull');
     expect(pull.status).toBe(4);
     expect(pull.stderr).toContain("os 1 is older than the channel's floor 2");
+  });
+});
+
+describe('upgrade', () => {
+  itWith(['root', 'unshare'], 'pulls, switches under the mountpoint, and then has nothing to do', async () => {
+    await offer('os@1', {}, 'upgrading');
+    const root = await newDevice('--channel', 'upgrading');
+    // The mounts live in a namespace of their own, and go with it.
+    const program = `node ${PROGRAM} upgrade --root ${root}`;
+    const inNamespace = (script: string) =>
+      execFile('unshare', ['-m', 'sh', '-c', script.replaceAll('node ', `${process.execPath} `)], { encoding: 'utf8' });
+    const { stdout } = await inNamespace(`set -e
+${program}
+cat ${root}/mnt/system/file-0 | sha256sum
+${program} || echo exit $?`);
+    const content = createHash('sha256')
+      .update(versionOf(1, 20, 5)['file-0']!)
+      .digest('hex');
+    expect(stdout).toMatch(/^system: os 1, next deployment is 1-.*\ndownloaded .*\nsystem: .*mnt\/system shows 1-/);
+    expect(stdout).toContain(content);
+    expect(stdout).toMatch(/exit 3\n$/);
+    expect([linked(root, 'current'), linked(root, 'next')]).toEqual(['os 1', undefined]);
+  });
+
+  it('leaves a stack that switches when the machine starts for then', async () => {
+    await offer('os@1', {}, 'booting');
+    const root = await newDevice('--channel', 'booting', '--switch', 'boot');
+    const upgrade = await osupd(root, 'upgrade');
+    expect(upgrade.status).toBe(0);
+    expect(upgrade.stderr).toContain('system switches when the machine starts');
+    expect(linked(root, 'next')).toBe('os 1');
   });
 });
