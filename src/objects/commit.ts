@@ -37,6 +37,7 @@ export async function commitObjects(commit: Commit, seal: boolean): Promise<bool
   onStep('sealed');
   for (const [digest, { path }] of objects) renameIntoPlace(path, pool.objectPath(digest));
   onStep('renamed');
+  // One syncfs here too: measured on ext4, a sync of each directory takes as long for one, and 20 times as long for 16.
   await workers.sync(pool.directory);
   onStep('committed');
   return sealed;
