@@ -4,7 +4,7 @@ import { Metadata, type MetadataKind, Signature } from '@tufjs/models';
 
 const SPEC = '1.0.31';
 const DELEGATED = ['releases', 'channels', 'deltas'];
-export const TOP = ['root', 'targets', 'snapshot', 'timestamp'];
+const TOP = ['root', 'targets', 'snapshot', 'timestamp'];
 
 export interface RoleKey {
   readonly id: string;
@@ -106,6 +106,6 @@ export class TufRepository {
   }
 }
 
-export function sha256(bytes: Uint8Array): string {
+function sha256(bytes: Uint8Array): string {
   return createHash('sha256').update(bytes).digest('hex');
 }
