@@ -71,7 +71,10 @@ const DELTA_FAILURES: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
 
 /** Leaves a delta out from now on, and says so. @throws the error itself when it is not the delta's. */
 export function leaveDelta({ file }: DeltaEntry, error: unknown, context: PlanContext): void {
-  if (!(error instanceof OsupdError) || !DELTA_FAILURES.has(error.code)) throw error;
+  if (!(error instanceof OsupdError)) throw error;
+  // A file that the server cuts short for good is as bad as one with other content.
+  const isLasting = error.code === 'network' && error.facts.transient === false;
+  if (!DELTA_FAILURES.has(error.code) && !isLasting) throw error;
   context.bad.add(file);
   context.progress({ kind: 'note', text: `${file} cannot be used: ${error.message}; going another way` });
 }

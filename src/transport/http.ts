@@ -285,6 +285,9 @@ function checkHead(
     return { skip: 0, length };
   }
   if (declared - offset > maxBytes && length > maxBytes) throw tooLong(maxBytes, where);
+  if (declared < offset || (declared < offset + length && length !== Number.POSITIVE_INFINITY)) {
+    throw refuse(`it ends at byte ${declared}; bytes up to ${offset + length} were asked for`);
+  }
   return { skip: offset, length };
 }
 

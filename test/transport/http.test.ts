@@ -1,7 +1,9 @@
-import { spawn } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import { createServer as createSecureServer } from 'node:https';
 import { type AddressInfo, connect, createServer as createTcpServer } from 'node:net';
+import { text } from 'node:stream/consumers';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { OsupdError } from '../../src/core/errors.ts';
 import { HttpSource } from '../../src/transport/http.ts';
@@ -14,6 +16,7 @@ import { FILES, pattern, readAll } from './conformance.ts';
 
 const CONTENT = FILES.get('objects/ab/cdef.zst')!;
 const PATH = 'objects/ab/cdef.zst';
+const HTTP_MODULE = new URL('../../src/transport/http.ts', import.meta.url).href;
 let server: WebServer;
 
 beforeAll(async () => {
@@ -314,5 +317,36 @@ describe('the server of real life', () => {
     expect(lines.filter((line) => line.includes(' 206 100 '))).toHaveLength(10);
     expect(lines.filter((line) => line.includes(' 200 560 '))).toHaveLength(10);
     await nginx.close();
+  });
+});
+
+describe('https', () => {
+  itWith(['openssl'], 'wants a certificate that proves who the server is', async () => {
+    const directory = temporaryDirectory();
+    const [key, cert] = [`${directory}/key.pem`, `${directory}/cert.pem`];
+    const subject = ['-subj', '/CN=localhost', '-addext', 'subjectAltName=DNS:localhost'];
+    const request = ['req', '-x509', '-newkey', 'ed25519', '-nodes', '-days', '2', '-keyout', key, '-out', cert];
+    execFileSync('openssl', [...request, ...subject], { stdio: 'ignore' });
+    const secure = createSecureServer({ key: readFileSync(key), cert: readFileSync(cert) }, (asked, response) =>
+      answer(asked, response, CONTENT),
+    );
+    await new Promise<void>((done) => secure.listen(0, 'localhost', done));
+    const url = `https://localhost:${(secure.address() as AddressInfo).port}/`;
+    const error = await failure(open({}, url));
+    expect(error).toMatchObject({ code: 'network', facts: { transient: false } });
+    expect(error.message).toMatch(/^the server cannot prove who it is: /);
+    // Node takes further authorities from the environment, when it starts.
+    const program = `import { HttpSource } from ${JSON.stringify(HTTP_MODULE)};
+      let bytes = 0;
+      const source = new HttpSource(new URL(${JSON.stringify(url)}), { userAgent: 'osupd/test' });
+      for await (const chunk of source.read('x', { maxBytes: 1e9 })) bytes += chunk.length;
+      console.log(bytes);
+      await source.close();`;
+    const child = spawn(process.execPath, ['--input-type=module', '-e', program], {
+      env: { ...process.env, NODE_EXTRA_CA_CERTS: cert },
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
+    expect(Number(await text(child.stdout))).toBe(CONTENT.length);
+    secure.close();
   });
 });
