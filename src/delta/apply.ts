@@ -8,6 +8,7 @@ import type { OpenObject } from '../objects/pool.ts';
 import type { ReadRange } from '../transport/source.ts';
 import type { ObjectReference } from '../tree/references.ts';
 import { ByteBudget } from './budget.ts';
+import type { Base } from './codec.ts';
 import { codecNamed } from './codecs.ts';
 import { Cutter } from './cutter.ts';
 import { damagedDelta } from './damage.ts';
@@ -146,9 +147,8 @@ class ApplyRun {
   }
 
   async #make(record: PlannedRecord, stored: AsyncIterable<Uint8Array> | Iterable<Uint8Array>): Promise<void> {
-    const bases: OpenObject[] = [];
     try {
-      for (const base of record.bases) bases.push(await this.#openBase(base));
+      const bases = record.bases.map((base) => this.#baseOf(base));
       const rawLength = record.members.reduce((sum, { size }) => sum + size, 0);
       const content = codecNamed(record.codec).decode(asyncOf(stored), bases, rawLength);
       await using cutter = new Cutter(content, () => damagedDelta('a record holds less than its objects'));
@@ -160,11 +160,20 @@ class ApplyRun {
       if (!(await cutter.isAtEnd())) throw damagedDelta('a record holds more than its objects');
     } catch (error) {
       throw blameBases(error, record);
-    } finally {
-      for (const base of bases) await base.close();
     }
     this.#done += record.range.length;
     this.#options.progress({ kind: 'advance', step: STEP, done: this.#done });
+  }
+
+  /** It is open only while it is read: a record may have thousands. */
+  #baseOf(object: ObjectReference): Base {
+    return {
+      size: object.size,
+      read: async (offset, length) => {
+        await using base = await this.#openBase(object);
+        return await base.read(offset, length);
+      },
+    };
   }
 
   async #openBase({ digest, size }: ObjectReference): Promise<OpenObject> {

@@ -6,9 +6,10 @@ import type { OpenObject } from '../objects/pool.ts';
 import type { ObjectReference } from '../tree/references.ts';
 import { ByteBudget } from './budget.ts';
 import { encodeZstdStream, fitsZstdBase, zstd } from './codecs/zstd.ts';
+import { compressionMemory } from './codecs/zstd-frame.ts';
 import { codecNamed } from './codecs.ts';
 import type { Encoded, EncodeJob } from './encode-worker.ts';
-import { readBases, streamBase } from './read-base.ts';
+import { streamBase } from './read-base.ts';
 import type { Spool, Spooled } from './spool.ts';
 
 /** Reads the objects of a delta's images: a pool, or a repository's store. */
@@ -16,8 +17,8 @@ export interface ObjectReader {
   openObject(digest: Digest): Promise<OpenObject>;
 }
 
-/** Contents and bases in memory at the same time, before what the codecs need for them. */
-const WORKING_BYTES = 128 << 20;
+/** Memory of the records that are encoded at the same time, for each thread. A record that needs more is encoded alone. */
+const WORKING_BYTES = 224 << 20;
 
 /** Content without a base is encoded in pieces from this size on. */
 const STREAMED_BYTES = 64 << 20;
@@ -32,7 +33,7 @@ export class Encoder implements AsyncDisposable {
   readonly #store: ObjectReader;
   readonly #effort: number;
   readonly #workers: WorkerPool<EncodeJob, Encoded | undefined>;
-  readonly #budget = new ByteBudget(WORKING_BYTES);
+  readonly #budget: ByteBudget;
   #failed = false;
 
   /** @param workers number of threads; all cores by default. The result does not depend on it. */
@@ -43,11 +44,17 @@ export class Encoder implements AsyncDisposable {
       workerModule(import.meta.url, './encode-worker'),
       workers === undefined ? {} : { size: workers },
     );
+    this.#budget = new ByteBudget(WORKING_BYTES * this.#workers.size);
   }
 
   /** Encodes bytes in memory, of which copies are made. */
   async encodeBytes(target: Uint8Array, base: Uint8Array | undefined): Promise<Encoded> {
-    return this.#run(Uint8Array.from(target), base === undefined ? [] : [Uint8Array.from(base)]);
+    const release = await this.#budget.acquire(compressionMemory(target.length, base?.length ?? 0));
+    try {
+      return await this.#run(Uint8Array.from(target), base === undefined ? [] : [Uint8Array.from(base)]);
+    } finally {
+      release();
+    }
   }
 
   /** Encodes the content of some objects as one, by the smallest of all ways, to the spool. */
@@ -60,7 +67,7 @@ export class Encoder implements AsyncDisposable {
     const baseBytes = totalSize(bases);
     const usable = fitsZstdBase(baseBytes, targetBytes) ? bases : [];
     const streamed = usable.length === 0 && targetBytes >= STREAMED_BYTES;
-    const release = await this.#budget.acquire(streamed ? 0 : targetBytes + totalSize(usable));
+    const release = await this.#budget.acquire(compressionMemory(streamed ? 0 : targetBytes, totalSize(usable)));
     try {
       // Another record has failed: there is no use for this one.
       if (this.#failed) throw new OsupdError('interrupted', 'stopped before the work was done');
@@ -104,15 +111,16 @@ export class Encoder implements AsyncDisposable {
   }
 
   async #readObjects(objects: readonly ObjectReference[]): Promise<Uint8Array<ArrayBuffer>> {
-    const opened: OpenObject[] = [];
-    try {
-      for (const object of objects) opened.push(await this.#open(object));
-      return await readBases(opened);
-    } finally {
-      for (const object of opened) await object.close();
+    const joined = new Uint8Array(totalSize(objects));
+    let at = 0;
+    for await (const chunk of this.#streamObjects(objects)) {
+      joined.set(chunk, at);
+      at += chunk.length;
     }
+    return joined;
   }
 
+  /** One after the other: a group may have thousands. */
   async *#streamObjects(objects: readonly ObjectReference[]): AsyncGenerator<Uint8Array> {
     for (const object of objects) {
       await using opened = await this.#open(object);

@@ -221,7 +221,7 @@ export function readerOf(bytes: Uint8Array, note: (offset: number) => void = () 
       const end = Math.min(at + buffer.length, offset + length);
       buffer.set(bytes.subarray(at, end));
       note(end);
-      yield buffer.subarray(0, Math.min(end, bytes.length) - at);
+      yield buffer.subarray(0, Math.max(0, Math.min(end, bytes.length) - at));
       buffer.fill(0xaa);
     }
   };
