@@ -7,8 +7,8 @@ import { join } from 'node:path';
 import { isSystemError } from '../core/errors.ts';
 import { readIfThere } from './trust-store.ts';
 
-/** A cache that cannot be written costs another download, not the pull: a full disk, a root that is only read. */
-const CANNOT_WRITE = new Set(['ENOSPC', 'EDQUOT', 'EROFS', 'EACCES']);
+/** A cache that cannot be written costs another download, not the pull: a full disk, a root that is only read, a gc meanwhile. */
+const CANNOT_WRITE = new Set(['ENOSPC', 'EDQUOT', 'EROFS', 'EACCES', 'ENOENT']);
 
 export class DownloadCache {
   readonly #directory: string;
