@@ -18,10 +18,10 @@ export { type DeltaHead, readHead } from './head.ts';
 export { type DeltaPlan, planRecords } from './plan.ts';
 
 /** Records up to this many bytes are read before they are decoded, so that the network goes on meanwhile. */
-const BUFFERED_BYTES = 4 << 20;
+const BUFFERED_BYTES = 1 << 20;
 
 /** Memory of the records that are decoded at the same time: bytes as stored, and what their codecs need. */
-const WORKING_BYTES = 64 << 20;
+const WORKING_BYTES = 32 << 20;
 
 /** The largest window of a record without bases. */
 const MAX_WHOLE_WINDOW_BYTES = 8 << 20;

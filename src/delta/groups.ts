@@ -22,11 +22,19 @@ export interface Group {
   readonly bases: readonly ObjectReference[];
 }
 
-/** Objects of this size (in bytes) and larger are alone in their record: more context helps them little. */
-const SOLID_OBJECT_BYTES = 256 << 10;
+/** Sizes in bytes. */
+interface Limits {
+  /** Objects of this size and larger are alone in their record: more context helps them little. */
+  readonly object: number;
+  /** Content of one group: what a device loses at most when it is interrupted, and reads in vain where it lacks one object of it. */
+  readonly content: number;
+}
 
-/** Content of one group: what a device loses at most when it is interrupted, and reads in vain where it lacks one object of it. */
-const GROUP_BYTES = 1 << 20;
+/** Old objects are the best context: groups of 4 MiB would make an update of a system 0.4 % smaller. */
+const WITH_BASES: Limits = { object: 256 << 10, content: 1 << 20 };
+
+/** Objects without bases help each other: in groups of 1 MiB a whole system is 4 % larger, in groups of 8 MiB 1.6 % smaller. */
+const WITHOUT_BASES: Limits = { object: 1 << 20, content: 4 << 20 };
 
 /** Bases of one group; a small object does without a base that is larger. */
 const GROUP_BASE_BYTES = 4 << 20;
@@ -40,45 +48,48 @@ export function groupObjects(objects: readonly NewObject[]): Group[] {
   const open = new Map<string, OpenGroup>();
   for (const object of objects) {
     const kind = kindOf(object.path);
-    if (object.size >= SOLID_OBJECT_BYTES) {
-      groups.push(new OpenGroup(kind, object));
-      continue;
-    }
+    const base = usableBase(object);
+    const isAlone = object.size >= limitsFor(base !== undefined).object;
     const key = `${kind} ${extensionOf(object.path)}`;
-    if (open.get(key)?.add(object)) continue;
-    const group = new OpenGroup(kind, object);
-    open.set(key, group);
+    if (!isAlone && open.get(key)?.add(object, base)) continue;
+    const group = new OpenGroup(kind);
+    group.add(object, base);
     groups.push(group);
+    if (!isAlone) open.set(key, group);
   }
   return groups;
 }
 
+function limitsFor(hasBases: boolean): Limits {
+  return hasBases ? WITH_BASES : WITHOUT_BASES;
+}
+
+function usableBase({ base, size }: NewObject): ObjectReference | undefined {
+  const isSmall = size < WITH_BASES.object;
+  return base === undefined || (isSmall && base.size > GROUP_BASE_BYTES) ? undefined : base;
+}
+
 class OpenGroup implements Group {
   readonly kind: Kind;
-  readonly members: NewObject[];
-  readonly bases: ObjectReference[];
-  #bytes: number;
-  #baseBytes: number;
+  readonly members: NewObject[] = [];
+  readonly bases: ObjectReference[] = [];
+  #bytes = 0;
+  #baseBytes = 0;
 
-  constructor(kind: Kind, object: NewObject) {
-    const { base } = object;
-    const isUsable = base !== undefined && (object.size >= SOLID_OBJECT_BYTES || base.size <= GROUP_BASE_BYTES);
+  constructor(kind: Kind) {
     this.kind = kind;
-    this.members = [object];
-    this.bases = isUsable ? [base] : [];
-    this.#bytes = object.size;
-    this.#baseBytes = isUsable ? base.size : 0;
   }
 
-  /** False when the object does not fit any more. */
-  add(object: NewObject): boolean {
-    const { base } = object;
+  /** False when the object does not fit any more; the first one always does. */
+  add(object: NewObject, base: ObjectReference | undefined): boolean {
     const isNew = base !== undefined && !this.bases.some(({ digest }) => digest === base.digest);
+    const bytes = this.#bytes + object.size;
     const baseBytes = this.#baseBytes + (isNew ? base.size : 0);
-    if (this.#bytes + object.size > GROUP_BYTES || baseBytes > GROUP_BASE_BYTES) return false;
+    const limit = limitsFor(baseBytes > 0).content;
+    if (this.members.length > 0 && (bytes > limit || baseBytes > GROUP_BASE_BYTES)) return false;
     this.members.push(object);
     if (isNew) this.bases.push(base);
-    this.#bytes += object.size;
+    this.#bytes = bytes;
     this.#baseBytes = baseBytes;
     return true;
   }

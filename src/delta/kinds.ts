@@ -10,7 +10,7 @@ export function kindOf(path: ByteString): Kind {
   const name = baseName(path);
   const extension = extensionOf(path);
   if (/^(vmlinuz|vmlinux|bzImage|Image)/.test(name)) return 'kernel';
-  if (/^init(rd|ramfs)/.test(name)) return 'initrd';
+  if (/^(initrd|initramfs.*img)/.test(name)) return 'initrd';
   if (extension === 'ko') return 'module';
   if (extension === 'so') return 'library';
   if (COMPRESSED.has(extension)) return 'compressed';

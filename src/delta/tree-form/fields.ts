@@ -1,5 +1,5 @@
 /** The fields of entries that repeat often: their values are listed once, and entries name them by number. */
-import { type ByteReader, type ByteString, ByteWriter, fromBytes, toBytes } from '../../core/bytes.ts';
+import { type ByteReader, type ByteString, type ByteWriter, fromBytes, toBytes } from '../../core/bytes.ts';
 import { MAX_XATTR_NAME_BYTES, MAX_XATTR_VALUE_BYTES } from '../../core/limits.ts';
 import { type Entry, nodeOf, type Time, TYPE_BITS } from '../../tree/tree.ts';
 import { damagedDelta } from '../damage.ts';
@@ -11,8 +11,9 @@ export interface Field<Value> {
   readonly codes: ColumnName;
   readonly values: ColumnName;
   of(entry: Entry): Value;
-  /** The value's bytes in the column of values; equal for equal values. */
-  encode(value: Value): ByteString;
+  /** The same for equal values, and for no others. */
+  keyOf(value: Value): string;
+  write(values: ByteWriter, value: Value): void;
   read(values: ByteReader): Value;
 }
 
@@ -22,7 +23,8 @@ export const modeField: Field<number> = {
   codes: 'modeCodes',
   values: 'modes',
   of: (entry) => (entry.type === 'hardlink' ? 0 : TYPE_BITS[entry.type] | entry.mode),
-  encode: (mode) => encoded((writer) => writer.varint(mode)),
+  keyOf: String,
+  write: (values, mode) => values.varint(mode),
   read(values) {
     const mode = values.varint('a mode');
     if (mode > 0xffff) throw damagedDelta(`a mode of ${mode}`);
@@ -43,11 +45,11 @@ export const ownerField: Field<Owner> = {
     const { uid, gid } = nodeOf(entry);
     return { uid, gid };
   },
-  encode: ({ uid, gid }) =>
-    encoded((writer) => {
-      writer.varint(uid);
-      writer.varint(gid);
-    }),
+  keyOf: ({ uid, gid }) => `${uid}:${gid}`,
+  write(values, { uid, gid }) {
+    values.varint(uid);
+    values.varint(gid);
+  },
   read(values) {
     const uid = values.varint('a user number');
     const gid = values.varint('a group number');
@@ -61,13 +63,13 @@ export const timeField: Field<Time> = {
   codes: 'timeCodes',
   values: 'times',
   of: (entry) => nodeOf(entry).mtime,
-  encode: ({ seconds, nanoseconds }) =>
-    encoded((writer) => {
-      const bits = BigInt.asUintN(64, seconds);
-      writer.u32(Number(bits & 0xffffffffn));
-      writer.u32(Number(bits >> 32n));
-      writer.varint(nanoseconds);
-    }),
+  keyOf: ({ seconds, nanoseconds }) => `${seconds}.${nanoseconds}`,
+  write(values, { seconds, nanoseconds }) {
+    const bits = BigInt.asUintN(64, seconds);
+    values.u32(Number(bits & 0xffffffffn));
+    values.u32(Number(bits >> 32n));
+    values.varint(nanoseconds);
+  },
   read(values) {
     const low = BigInt(values.u32('a time'));
     const high = BigInt(values.u32('a time'));
@@ -84,16 +86,19 @@ export const xattrsField: Field<Xattrs> = {
   codes: 'xattrCodes',
   values: 'xattrs',
   of: (entry) => nodeOf(entry).xattrs,
-  encode: (xattrs) =>
-    encoded((writer) => {
-      writer.varint(xattrs.size);
-      for (const [name, value] of [...xattrs].sort(([a], [b]) => (a < b ? -1 : 1))) {
-        writer.varint(name.length);
-        writer.bytes(toBytes(name));
-        writer.varint(value.length);
-        writer.bytes(value);
-      }
-    }),
+  keyOf: (xattrs) =>
+    sorted(xattrs)
+      .map(([name, value]) => `${name.length} ${name}${value.length} ${fromBytes(value)}`)
+      .join(''),
+  write(values, xattrs) {
+    values.varint(xattrs.size);
+    for (const [name, value] of sorted(xattrs)) {
+      values.varint(name.length);
+      values.bytes(toBytes(name));
+      values.varint(value.length);
+      values.bytes(value);
+    }
+  },
   read(values) {
     const xattrs = new Map<ByteString, Uint8Array>();
     for (let count = values.varint('a number of xattrs'); count > 0; count--) {
@@ -105,15 +110,13 @@ export const xattrsField: Field<Xattrs> = {
   },
 };
 
+function sorted(xattrs: Xattrs): [ByteString, Uint8Array][] {
+  return [...xattrs].sort(([a], [b]) => (a < b ? -1 : 1));
+}
+
 /** Bytes with their length before them. */
 function takeBlob(reader: ByteReader, limit: number, what: string): Uint8Array {
   const length = reader.varint(`the length of ${what}`);
   if (length > limit) throw damagedDelta(`${what} of ${length} bytes`);
   return reader.take(length, what);
-}
-
-function encoded(write: (writer: ByteWriter) => void): ByteString {
-  const writer = new ByteWriter(32);
-  write(writer);
-  return fromBytes(writer.finish());
 }

@@ -1,5 +1,5 @@
 /** Values that repeat, by number: those of the old tree in the order of their first use, then new ones as they come. */
-import { type ByteReader, type ByteString, type ByteWriter, toBytes } from '../../core/bytes.ts';
+import type { ByteReader, ByteWriter } from '../../core/bytes.ts';
 import type { Entry } from '../../tree/tree.ts';
 import { damagedDelta } from '../damage.ts';
 import { type ColumnReaders, type ColumnWriters, VALUE_CODE } from './columns.ts';
@@ -7,12 +7,12 @@ import type { FlatEntry } from './entries.ts';
 import type { Field } from './fields.ts';
 
 /** The values of a field in the old tree, each once. Further names of files have none. */
-function knownValues<Value>(field: Field<Value>, base: readonly FlatEntry[]): Map<ByteString, Value> {
-  const known = new Map<ByteString, Value>();
+function knownValues<Value>(field: Field<Value>, base: readonly FlatEntry[]): Map<string, Value> {
+  const known = new Map<string, Value>();
   for (const { entry } of base) {
     if (entry.type === 'hardlink') continue;
     const value = field.of(entry);
-    const key = field.encode(value);
+    const key = field.keyOf(value);
     if (!known.has(key)) known.set(key, value);
   }
   return known;
@@ -22,8 +22,8 @@ export class TableWriter<Value> {
   readonly #field: Field<Value>;
   readonly #codes: ByteWriter;
   readonly #values: ByteWriter;
-  readonly #numbers: Map<ByteString, number>;
-  #last: ByteString | undefined;
+  readonly #numbers: Map<string, number>;
+  #last: string | undefined;
 
   constructor(field: Field<Value>, columns: ColumnWriters, base: readonly FlatEntry[]) {
     this.#field = field;
@@ -34,8 +34,9 @@ export class TableWriter<Value> {
 
   /** Writes the entry's value unless `before` has it too; the field's bit where it was written, else 0. */
   write(entry: Entry, before: Entry): number {
-    const key = this.#field.encode(this.#field.of(entry));
-    if (key === this.#field.encode(this.#field.of(before))) return 0;
+    const value = this.#field.of(entry);
+    const key = this.#field.keyOf(value);
+    if (key === this.#field.keyOf(this.#field.of(before))) return 0;
     const number = this.#numbers.get(key);
     if (key === this.#last) {
       this.#codes.varint(VALUE_CODE.last);
@@ -44,7 +45,7 @@ export class TableWriter<Value> {
     } else {
       this.#numbers.set(key, this.#numbers.size);
       this.#codes.varint(VALUE_CODE.new);
-      this.#values.bytes(toBytes(key));
+      this.#field.write(this.#values, value);
     }
     this.#last = key;
     return this.#field.bit;
