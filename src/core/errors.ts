@@ -98,6 +98,12 @@ const SYSTEM_CODES: Readonly<Record<string, ErrorCode>> = {
   ABORT_ERR: 'interrupted',
 };
 
+const SYSTEM_REMEDIES: Readonly<Record<string, string>> = {
+  EACCES: 'run it as root, or as the owner of this',
+  ENOSPC: 'make room on this file system, then run it again',
+  EDQUOT: 'make room within the quota, then run it again',
+};
+
 /**
  * Turns whatever was thrown into an OsupdError: one of ours stays as it is, a system error gets the code that fits its
  * errno, anything else is a defect (`internal`).
@@ -107,9 +113,12 @@ export function toOsupdError(error: unknown, where?: string): OsupdError {
   const place = where === undefined ? {} : { where };
   if (isSystemError(error)) {
     const code = SYSTEM_CODES[error.code ?? ''] ?? (error.code?.startsWith('ERR_') ? 'internal' : 'io');
-    return new OsupdError(code, error.message, {
+    const remedy = SYSTEM_REMEDIES[error.code ?? ''];
+    // The runtime ends its text with the paths as they are, control characters and all; `where` says it better.
+    return new OsupdError(code, error.message.replace(/^(\w+: [^']*, \w+) '.*$/s, '$1'), {
       ...(error.path ? { where: error.path } : {}),
       ...place,
+      ...(remedy === undefined ? {} : { remedy }),
       cause: error,
     });
   }

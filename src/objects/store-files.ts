@@ -63,7 +63,10 @@ function storeFile(file: FileToStore, objectsDirectory: string): StoredFile {
     }
     return file.expected.size <= WHOLE_BYTES ? storeWhole(source, file, isKnown) : storeCopied(source, file, isKnown);
   } catch (error) {
-    throw isSystemError(error) ? toOsupdError(error, toText(file.path)) : error;
+    if (!isSystemError(error)) throw error;
+    // What is full is the pool, not the file that was read.
+    const isFull = isSystemError(error, 'ENOSPC') || isSystemError(error, 'EDQUOT');
+    throw toOsupdError(error, isFull ? objectsDirectory : toText(file.path));
   } finally {
     closeSync(source);
   }

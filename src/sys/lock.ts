@@ -44,9 +44,9 @@ function openLockFile(path: string, mode: 'shared' | 'exclusive'): { fd: number;
   try {
     return { fd: openSync(path, constants.O_RDWR | constants.O_CREAT, 0o600), writable: true };
   } catch (error) {
-    // A reader of a store that it cannot write to still keeps writers away.
-    const readOnly = isSystemError(error, 'EROFS') || isSystemError(error, 'EACCES');
-    if (mode === 'exclusive' || !readOnly) throw toOsupdError(error, path);
+    // A reader of a store that it cannot write to still keeps writers away. On a read-only file system all are readers.
+    const readOnly = isSystemError(error, 'EROFS') || (mode === 'shared' && isSystemError(error, 'EACCES'));
+    if (!readOnly) throw toOsupdError(error, path);
   }
   try {
     return { fd: openSync(path, 'r'), writable: false };

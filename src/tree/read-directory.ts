@@ -194,11 +194,13 @@ class DirectoryReader {
 /** The content of a small file, which must still be as `stat` says when it has been read. */
 function readWhole(path: ByteString, stat: BigIntStats): Uint8Array {
   const size = Number(stat.size);
-  const fd = present(path, () => openSync(systemPath(path), constants.O_RDONLY | constants.O_NOFOLLOW));
+  // What became a symlink or a pipe meanwhile must neither be followed nor waited for.
+  const flags = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
+  const fd = present(path, () => openSync(systemPath(path), flags));
   try {
     // One byte more shows a file that has grown.
     const content = new Uint8Array(size + 1);
-    const length = system(path, () => readSync(fd, content, 0, size + 1, 0));
+    const length = system(path, () => readSync(fd, content, 0, size + 1, null));
     const now = fstatSync(fd, { bigint: true });
     if (length !== size || now.ino !== stat.ino || now.mtimeNs !== stat.mtimeNs) throw changed(path);
     return content.slice(0, size);

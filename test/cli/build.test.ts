@@ -1,12 +1,19 @@
-import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
-import { beforeAll, describe, expect, it } from 'vitest';
+import { execFileSync, spawnSync } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import { mkdirSync, readdirSync, readFileSync, rmSync, statfsSync, writeFileSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { parseClampMtime, parseOwnerMap } from '../../src/cli/build-options.ts';
+import { openStagingArea } from '../../src/objects/staging.ts';
+import { mountFileSystem, unmountFileSystems } from '../helpers/file-systems.ts';
+import { enterMountNamespace } from '../helpers/mount-namespace.ts';
+import { describeWith } from '../helpers/requirements.ts';
 import { jsonOf, runCommand } from '../helpers/run-command.ts';
 import { makeSampleTree } from '../helpers/sample-tree.ts';
 import { temporaryDirectory } from '../helpers/temporary.ts';
 
 const directory = temporaryDirectory();
+const OSUPD = resolve(import.meta.dirname, '../helpers/osupd-from-source.ts');
 const DIGEST = '54582b62e48668cc16b8e1997e8b5a799ec8679a9e4923211a1ee64f2cbc83c5';
 const SAMPLE = ['build', 'sample', '--skip-xattrs', '--owner-map', '0:0', '--name', 'os'];
 
@@ -139,6 +146,45 @@ describe('the latest mtime', () => {
   });
 });
 
+describeWith(['root', 'mkfs.ext4'], 'osupd on a file system of its own', () => {
+  let disk: string;
+  /** In a process of its own: not every thread of this one sees the mount. */
+  const osupd = (args: readonly string[]) =>
+    spawnSync(process.execPath, [OSUPD, ...args], { cwd: directory, encoding: 'utf8' });
+
+  beforeAll(() => {
+    enterMountNamespace();
+    disk = mountFileSystem(directory, 'ext4');
+  });
+  afterAll(() => unmountFileSystems());
+
+  it('names the pool when that is full, leaves nothing of the build, and works once there is room', () => {
+    const { bavail, bsize } = statfsSync(disk);
+    writeFileSync(join(disk, 'ballast'), '');
+    execFileSync('fallocate', ['-l', `${(bavail - 60) * bsize}`, join(disk, 'ballast')]);
+    const args = ['build', 'large', '--name', 'os', '--version', '1', '--pool', join(disk, 'pool')];
+    mkdirSync(join(directory, 'large'));
+    // More than the twentieth of the disk that is kept for root.
+    writeFileSync(join(directory, 'large/file'), randomBytes(40 << 20));
+    expect(osupd(args)).toMatchObject({
+      status: 7,
+      stderr: expect.stringMatching(/^osupd: build: \S+\/pool\/objects: ENOSPC: .*; make room/),
+    });
+    expect(readdirSync(join(disk, 'pool/objects'))).toEqual([]);
+    expect(readdirSync(join(disk, 'pool/staging'))).toEqual(['lock']);
+    rmSync(join(disk, 'ballast'));
+    expect(osupd(args).status).toBe(0);
+  });
+
+  it('checks a pool that can only be read, with what a killed build has left', () => {
+    const area = openStagingArea(join(disk, 'pool/staging'));
+    area.release();
+    execFileSync('mount', ['-o', 'remount,ro', disk]);
+    const { status, stdout } = osupd(['fsck', '--pool', join(disk, 'pool')]);
+    expect({ status, stdout }).toMatchObject({ status: 0, stdout: expect.stringMatching(/^leftover .*all good\n$/s) });
+  });
+});
+
 describe('osupd fsck --pool', () => {
   it('exits 10 with what is wrong, mends what it can, and says what must be fetched', async () => {
     await runCommand([...SAMPLE, '--version', '1', '--pool', 'checked'], directory);
@@ -149,6 +195,9 @@ describe('osupd fsck --pool', () => {
     expect(bad.status).toBe(10);
     expect(bad.stdout).toContain('foreign-file  objects/junk');
     expect(bad.stderr).toContain('osupd fsck --repair');
+    // Nothing that a second look could find mended.
+    const stays = await runCommand(['fsck', '--pool', 'checked', '--repair'], directory);
+    expect(stays).toMatchObject({ status: 10, stderr: expect.not.stringContaining('checking again') });
     rmSync(join(directory, 'checked/objects/junk'), { recursive: true });
     rmSync(join(directory, 'checked/images', DIGEST));
     const repair = await runCommand(['fsck', '--pool', 'checked', '--repair'], directory);

@@ -23,6 +23,19 @@ describe('errors', () => {
     expect(code('/etc')).toMatchObject({ code: 'io' });
   });
 
+  it('of the system name the place once, and say what to do where that is known', () => {
+    const system = (code: string, text: string) => Object.assign(new Error(`${code}: ${text}`), { code, path: '/x' });
+    expect(
+      toOsupdError(system('EACCES', "permission denied, rename '/x\u001b[31m' -> '/y, z'"), '/place'),
+    ).toMatchObject({
+      message: 'EACCES: permission denied, rename',
+      where: '/place',
+      remedy: expect.stringContaining('as root'),
+    });
+    const full = toOsupdError(system('ENOSPC', 'no space left on device, write'));
+    expect(full).toMatchObject({ code: 'no-space', where: '/x', remedy: expect.stringContaining('make room') });
+  });
+
   it('treat whatever else is thrown as a defect', () => {
     expect(toOsupdError(new TypeError('x is not a function')).code).toBe('internal');
     expect(toOsupdError('text').code).toBe('internal');

@@ -113,6 +113,8 @@ const NEED_CONTENT: ReadonlySet<ProblemType> = new Set([
   'unreadable-object',
 ]);
 
+const isMendable = ({ type }: Problem) => type !== 'foreign-file';
+
 const short = (digest: Digest) => digest.slice(0, 12);
 
 /** Prints the result. @throws OsupdError `damaged-store` when something is wrong. */
@@ -140,7 +142,7 @@ async function repair(subject: Subject, found: Findings, output: Output, context
   using _lock = device?.lock();
   let findings = found;
   // Once more after an image came back: only then is it known which objects it names.
-  for (let round = 0; round < 2 && findings.problems.length > 0; round++) {
+  for (let round = 0; round < 2 && findings.problems.some(isMendable); round++) {
     await mendPool(pool, findings.problems, needed);
     await fetchDamaged(subject, findings.problems, output, context);
     output.note('checking again');

@@ -130,7 +130,6 @@ class EntryReader {
     let { links, payload } = oddity;
     if (mask & column.LINKS_BIT) ({ links, payload } = this.#readOddity());
     node.nlink += links;
-    if (node.nlink < 0 || node.nlink > 0xffffffff) throw damagedDelta('a link count is out of range');
     if (node.type === 'file' && node.size > 0 && node.content === undefined) {
       const path = payload ?? usualPayload(node.digest);
       if (path !== '') node.payload = path;
@@ -176,8 +175,8 @@ class EntryReader {
       return { size: old.size, ...(old.digest === undefined ? {} : { digest: old.digest }) };
     }
     const { sizes, contents, inline } = this.#columns;
-    const size = old.size + readSigned(sizes, 'a size');
-    if (size < 0 || size > MAX_FILE_BYTES) throw damagedDelta(`a file of ${size} bytes`);
+    const size = sizes.varint('a size');
+    if (size > MAX_FILE_BYTES) throw damagedDelta(`a file of ${size} bytes`);
     if (size === 0) return { size };
     const code = contents.varint('a content code');
     if (code === column.CONTENT_CODE.none) return { size };

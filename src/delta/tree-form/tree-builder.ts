@@ -5,6 +5,9 @@ import type { DirectoryNode, Tree, TreeNode } from '../../tree/tree.ts';
 import { damagedDelta } from '../damage.ts';
 import type { LinkTargets } from './entries.ts';
 
+/** What an image can say. */
+const MAX_LINKS = 0xffffffff;
+
 interface Link {
   readonly directory: DirectoryNode;
   readonly name: ByteString;
@@ -55,6 +58,9 @@ export class TreeBuilder {
       target.nlink++;
       directory.children.set(name, { type: 'hardlink', target });
     }
+    for (const node of this.#nodes)
+      if (node !== undefined && (node.nlink < 0 || node.nlink > MAX_LINKS))
+        throw damagedDelta('a link count is out of range');
     return { root: this.#nodes[0] as DirectoryNode };
   }
 

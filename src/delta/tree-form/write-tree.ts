@@ -129,7 +129,7 @@ class EntryWriter {
   #writeFile(file: FileNode, before: FileNode | undefined): number {
     const content = contentOf(file);
     if (before !== undefined && file.size === before.size && sameContent(content, contentOf(before))) return 0;
-    writeSigned(this.columns.sizes, file.size - (before?.size ?? 0));
+    this.columns.sizes.varint(file.size);
     if (file.size === 0) return column.CONTENT_BIT;
     const { contents, inline } = this.columns;
     if (content === undefined) {
