@@ -118,6 +118,12 @@ export const MAX_DELTA_HEADER_BYTES = 64 << 20;
 /** Image section of a delta as stored; a reader holds it in memory. The whole image of a tree of 4 million files fits. */
 export const MAX_DELTA_HEAD_BYTES = 512 << 20;
 
+/**
+ * Xattrs of all nodes of a tree form together: more than three for each of MAX_TREE_NODES, some 40 bytes of memory each. A form names them
+ * by number, so a hostile one of a few hundred bytes could ask for any number.
+ */
+export const MAX_TREE_FORM_XATTRS = 10_000_000;
+
 /** Codecs that one delta may name; there will never be as many. */
 export const MAX_DELTA_CODECS = 64;
 

@@ -7,6 +7,7 @@ import {
   MAX_NAME_BYTES,
   MAX_PAYLOAD_BYTES,
   MAX_SYMLINK_BYTES,
+  MAX_TREE_FORM_XATTRS,
   MAX_TREE_NODES,
 } from '../../core/limits.ts';
 import { type Entry, type FileNode, type Time, type Tree, type TreeNode, TYPE_BITS } from '../../tree/tree.ts';
@@ -57,6 +58,7 @@ class EntryReader {
   readonly #known: Digest[];
   readonly #digests: Uint8Array;
   #digestsRead = 0;
+  #xattrsRead = 0;
   readonly #depths = new DepthGuess();
   /** Continued entries without any difference still to come before one with some. */
   #gap: number;
@@ -118,7 +120,7 @@ class EntryReader {
       ...this.#owners.read(mask, before.entry),
       nlink: 1,
       mtime: this.#times.read(mask, before.entry),
-      xattrs: new Map(this.#xattrs.read(mask, before.entry)),
+      xattrs: this.#readXattrs(mask, before.entry),
     };
     const changed = (mask & column.CONTENT_BIT) !== 0;
     if (type === 'directory') {
@@ -135,6 +137,14 @@ class EntryReader {
       if (path !== '') node.payload = path;
     }
     return node;
+  }
+
+  #readXattrs(mask: number, before: Entry): Map<ByteString, Uint8Array> {
+    const xattrs = this.#xattrs.read(mask, before);
+    this.#xattrsRead += xattrs.size;
+    if (this.#xattrsRead > MAX_TREE_FORM_XATTRS)
+      throw damagedDelta(`a tree of more than ${MAX_TREE_FORM_XATTRS} xattrs`);
+    return new Map(xattrs);
   }
 
   #readContent(
