@@ -103,6 +103,11 @@ export const MAX_TAR_HOLE_BYTES = 2 ** 36;
 /** Memory of the zstd decoder: its window, as the zstd program allows it without --long. */
 export const MAX_ZSTD_WINDOW_LOG = 27;
 
+/**
+ * Window of the zstd decoder in WebAssembly, whose memory is 16 MiB of which 5 are its stack. The levels of zstd up to 19 need no more.
+ */
+export const MAX_PORTABLE_ZSTD_WINDOW_BYTES = 8 << 20;
+
 /** A TUF root that is read: hundreds of keys. Unsigned bytes of this many are parsed before a signature is checked. */
 export const MAX_ROOT_METADATA_BYTES = 256 << 10;
 

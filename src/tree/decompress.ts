@@ -1,17 +1,21 @@
 /** Archives as they come: plain, gzip, zstd or xz, told apart by their first bytes and never by a name. */
 import { pipeline, Readable } from 'node:stream';
-import { constants, createGunzip, createZstdDecompress } from 'node:zlib';
+import * as zlib from 'node:zlib';
 import { OsupdError, toOsupdError } from '../core/errors.ts';
 import { MAX_ZSTD_WINDOW_LOG } from '../core/limits.ts';
 import { ChunkReader } from './chunk-reader.ts';
 import type { Refuse } from './tar-header.ts';
+import { decodeZstdPortably } from './zstd-portable.ts';
 
 /** Bytes that a decoder gives at a time. */
 const CHUNK_BYTES = 1 << 18;
 
 const MAGIC_BYTES = 10;
 
-type Decode = (compressed: AsyncIterable<Uint8Array>) => AsyncIterable<Uint8Array>;
+/** What is asked of node:zlib: a runtime may have been built without zstd. */
+type Runtime = Partial<Pick<typeof zlib, 'createZstdDecompress'>>;
+
+type Decode = (compressed: AsyncIterable<Uint8Array>, refuse: Refuse, runtime: Runtime) => AsyncIterable<Uint8Array>;
 
 /** A zstd frame, or one that decoders skip (`P*M` to `_*M`). */
 const ZSTD_MAGIC = [
@@ -20,8 +24,8 @@ const ZSTD_MAGIC = [
 ];
 
 const FORMATS: readonly { readonly name: string; readonly magic: readonly string[]; readonly decode?: Decode }[] = [
-  { name: 'gzip', magic: ['\x1f\x8b'], decode: (data) => through(data, createGunzip({ chunkSize: CHUNK_BYTES })) },
-  { name: 'zstd', magic: ZSTD_MAGIC, decode: (data) => through(data, zstd()) },
+  { name: 'gzip', magic: ['\x1f\x8b'], decode: (data) => through(data, zlib.createGunzip({ chunkSize: CHUNK_BYTES })) },
+  { name: 'zstd', magic: ZSTD_MAGIC, decode: zstd },
   { name: 'xz', magic: ['\xfd7zXZ\0'], decode: xz },
   { name: 'bzip2', magic: Array.from({ length: 9 }, (_, n) => `BZh${n + 1}1AY&SY`) },
   { name: 'lzip', magic: ['LZIP\x01'] },
@@ -33,7 +37,11 @@ const FORMATS: readonly { readonly name: string; readonly magic: readonly string
  * @throws OsupdError made by `refuse` for damaged data and for compressions that are not read; errors of `archive` itself
  * pass through.
  */
-export async function* decompress(archive: AsyncIterable<Uint8Array>, refuse: Refuse): AsyncGenerator<Uint8Array> {
+export async function* decompress(
+  archive: AsyncIterable<Uint8Array>,
+  refuse: Refuse,
+  runtime: Runtime = zlib,
+): AsyncGenerator<Uint8Array> {
   const reader = new ChunkReader(ownErrors(archive));
   try {
     const start = await reader.read(MAGIC_BYTES);
@@ -46,7 +54,10 @@ export async function* decompress(archive: AsyncIterable<Uint8Array>, refuse: Re
     if (format === undefined) yield* all;
     else if (format.decode === undefined)
       throw refuse(`is compressed with ${format.name}; give it plain or as gzip, zstd or xz`);
-    else yield* decoded(format.name, format.decode(all), refuse);
+    else {
+      const unreadable: Refuse = (why) => refuse(`its ${format.name} data cannot be read: ${why}`);
+      yield* decoded(format.decode(all, unreadable, runtime), unreadable);
+    }
   } finally {
     await reader.close();
   }
@@ -61,12 +72,12 @@ async function* ownErrors(source: AsyncIterable<Uint8Array>): AsyncGenerator<Uin
   }
 }
 
-async function* decoded(name: string, data: AsyncIterable<Uint8Array>, refuse: Refuse): AsyncGenerator<Uint8Array> {
+async function* decoded(data: AsyncIterable<Uint8Array>, unreadable: Refuse): AsyncGenerator<Uint8Array> {
   try {
     yield* data;
   } catch (error) {
     if (error instanceof OsupdError) throw error;
-    throw refuse(`its ${name} data cannot be read: ${reason(error)}`);
+    throw unreadable(reason(error));
   }
 }
 
@@ -85,11 +96,12 @@ function reason(error: unknown): string {
   return number === undefined ? message : (XZ_REASONS[number] ?? `error ${number}`);
 }
 
-function zstd() {
-  return createZstdDecompress({
-    chunkSize: CHUNK_BYTES,
-    params: { [constants.ZSTD_d_windowLogMax]: MAX_ZSTD_WINDOW_LOG },
-  });
+/** zstd of the runtime, or in WebAssembly where it has none. */
+function zstd(data: AsyncIterable<Uint8Array>, refuse: Refuse, runtime: Runtime): AsyncIterable<Uint8Array> {
+  const { createZstdDecompress } = runtime;
+  if (createZstdDecompress === undefined) return decodeZstdPortably(data, refuse);
+  const params = { [zlib.constants.ZSTD_d_windowLogMax]: MAX_ZSTD_WINDOW_LOG };
+  return through(data, createZstdDecompress({ chunkSize: CHUNK_BYTES, params }));
 }
 
 function through(
