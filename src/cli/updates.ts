@@ -1,7 +1,7 @@
 /** What the device's channel offers to its stacks, compared with what they have. */
 import type { Command } from 'commander';
 import type { Digest } from '../core/digest.ts';
-import type { OsupdError } from '../core/errors.ts';
+import { OsupdError } from '../core/errors.ts';
 import { type Configuration, imagesOfStack, stackNamed } from '../deploy/configuration.ts';
 import { readDeployment } from '../deploy/deployment.ts';
 import type { Deployment } from '../deploy/deployment-files.ts';
@@ -72,11 +72,8 @@ export async function openUpdates(command: Command, context: CliContext, options
   for (const name of names) stackNamed(configuration, name);
   const opened = new AsyncDisposableStack();
   try {
-    const source = new CountingSource(await openRepository(configuration, context, options.limitRate));
-    opened.defer(() => source.close());
-    const trust = await openTrust({ directory: device.trustDirectory, source, signal: context.signal });
-    opened.defer(() => trust.close());
-    const channel = await trust.channel(configuration.channel);
+    const view = opened.use(await openView(device, configuration, context, options.limitRate));
+    const { source, trust, channel } = view;
     const stacks: StackUpdate[] = [];
     for (const name of names) {
       stacks.push(await updateOf(name, { device, configuration, channel, trust, now: context.now() }));
@@ -88,8 +85,44 @@ export async function openUpdates(command: Command, context: CliContext, options
   }
 }
 
-function openRepository(configuration: Configuration, context: CliContext, limitRate: number | undefined) {
-  return openSource(configuration.url, {
+interface RepositoryView extends AsyncDisposable {
+  readonly source: CountingSource;
+  readonly trust: Trust;
+  readonly channel: Channel;
+}
+
+/** A mirror whose metadata is refused (stale, damaged, half copied) must not keep the device from the next one. */
+const REFUSALS = ['verification-failed', 'damaged-repository'];
+
+/** The repository, through the first mirror whose metadata is good; the failure of the preferred one where none is. */
+async function openView(
+  device: DeviceRoot,
+  { url: mirrors, channel }: Configuration,
+  context: CliContext,
+  limitRate: number | undefined,
+): Promise<RepositoryView> {
+  let failure: unknown;
+  for (let first = 0; first < mirrors.length; first++) {
+    const opened = new AsyncDisposableStack();
+    try {
+      const order = [...mirrors.slice(first), ...mirrors.slice(0, first)];
+      const source = new CountingSource(await openRepository(order, context, limitRate));
+      opened.defer(() => source.close());
+      const trust = await openTrust({ directory: device.trustDirectory, source, signal: context.signal });
+      opened.defer(() => trust.close());
+      const view = { source, trust, channel: await trust.channel(channel) };
+      return { ...view, [Symbol.asyncDispose]: () => opened.disposeAsync() };
+    } catch (error) {
+      await opened.disposeAsync();
+      failure ??= error;
+      if (!(error instanceof OsupdError && REFUSALS.includes(error.code))) break;
+    }
+  }
+  throw failure;
+}
+
+function openRepository(mirrors: readonly string[], context: CliContext, limitRate: number | undefined) {
+  return openSource(mirrors, {
     userAgent: `osupd/${context.version}`,
     environment: context.environment,
     random: Math.random,

@@ -1,6 +1,15 @@
 import { execFile as execFileCallback } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { existsSync, mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  cpSync,
+  existsSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { basename, join, resolve } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
@@ -55,6 +64,12 @@ async function newDevice(...options: string[]): Promise<string> {
   return root;
 }
 
+/** Gives a device other mirrors. */
+function useMirrors(root: string, ...mirrors: string[]): void {
+  const file = join(root, 'osupd.toml');
+  writeFileSync(file, readFileSync(file, 'utf8').replace(/^url = .*$/m, `url = ${JSON.stringify(mirrors)}`));
+}
+
 const osupd = (root: string, ...args: string[]) => runCommand([...args, '--root', root]);
 
 /** The versions that a link of a stack names. */
@@ -97,6 +112,23 @@ describe('check and pull', () => {
       status: 3,
       stderr: 'osupd: check: up to date: system has os 1\n',
     });
+  });
+
+  it('leave a mirror that is stale or damaged for the next one, and name the preferred where none is good', async () => {
+    await offer('os@1', {}, 'mirrored');
+    const [stale, damaged] = [join(base, 'stale'), join(base, 'damaged')];
+    cpSync(site.repository.directory, stale, { recursive: true });
+    await offer('os@2', {}, 'mirrored');
+    cpSync(site.repository.directory, damaged, { recursive: true });
+    writeFileSync(join(damaged, 'metadata/timestamp.json'), 'moved');
+    const root = await newDevice('--channel', 'mirrored');
+    expect(await osupd(root, 'check')).toMatchObject({ status: 0 });
+    useMirrors(root, stale, damaged, site.server.url);
+    expect(await osupd(root, 'pull')).toMatchObject({ status: 0, stdout: expect.stringContaining('system: os 2,') });
+    useMirrors(root, stale, damaged);
+    const pull = await osupd(root, 'pull');
+    expect(pull.status).toBe(4);
+    expect(pull.stderr).toMatch(/^osupd: pull: file:.*\/stale\/metadata\/timestamp\.json: [^\n]*\n$/);
   });
 
   it('go from version to version, also back when the channel does', async () => {
