@@ -32,9 +32,13 @@ export interface ChannelSet {
 /**
  * Makes a channel offer releases; the channel is made when it does not exist. A version that the channel did not offer before
  * begins with no ramp, neither halted nor urgent, unless the policy says so; the floor stays.
- * @throws OsupdError `not-found` for a release that is not published or a missing key; `busy`
+ * @throws OsupdError `usage` for two releases of one name; `not-found` for a release that is not published or a missing key; `busy`
  */
 export async function setChannel(options: ChannelOptions): Promise<ChannelSet> {
+  const names = options.releases.map(({ name }) => name);
+  const twice = names.find((name, at) => names.indexOf(name) !== at);
+  if (twice !== undefined)
+    throw new OsupdError('usage', `a channel offers one release of each name, not two of ${twice}`);
   using revision = await Revision.begin(options);
   revision.requireKeys('channels', 'snapshot', 'timestamp');
   const target = channelTarget(options.channel);

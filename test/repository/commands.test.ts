@@ -105,11 +105,21 @@ describe('osupd repo', () => {
       expect.stringContaining('not published'),
     ]);
     expect(await failing('repo channel repo beta os@1')).toMatchObject([2, expect.stringContaining('--keys')]);
+    expect(await failing('repo channel repo --keys keys beta os@1 os@2')).toMatchObject([
+      2,
+      expect.stringContaining('two of os'),
+    ]);
     expect(await failing(`${line} --ramp tomorrow=5`)).toMatchObject([2, expect.stringContaining('TIME=PERCENT')]);
     expect(await failing('repo channel repo --keys keys Beta os@1')).toMatchObject([
       2,
       expect.stringContaining('Beta'),
     ]);
+  });
+
+  it('shows defaults the way they are written', async () => {
+    makePlace();
+    expect(await osupd('repo prune --help')).toContain('(default: 7d)');
+    expect(await osupd('repo serve --help')).toMatch(/\(default:\s+127\.0\.0\.1:8080\)/);
   });
 
   it('prunes, and says what stays for a while', async () => {

@@ -1,6 +1,6 @@
 /** `osupd repo prune` */
 import { resolve } from 'node:path';
-import { type Command, InvalidArgumentError } from 'commander';
+import { type Command, InvalidArgumentError, Option } from 'commander';
 import type { CliContext } from '../../context.ts';
 import { formatBytes, outputOf } from '../../output.ts';
 import { type KeyOptions, openRing, parseDuration, passphraseOption } from '../../repository-options.ts';
@@ -25,7 +25,11 @@ export function register(group: Command, context: CliContext): void {
     .argument('[release...]', 'NAME@VERSION to remove; never one that a channel offers')
     .option('--keys <dir>', 'directory of the key files; needed to remove releases')
     .option('--keep <n>', 'keep so many releases of each name, and those that channels offer', parseCount)
-    .option('--grace <span>', 'files stay this long after nothing refers to them', parseDuration, parseDuration('7d'))
+    .addOption(
+      new Option('--grace <span>', 'files stay this long after nothing refers to them')
+        .argParser(parseDuration)
+        .default(parseDuration('7d'), '7d'),
+    )
     .option('--dry-run', 'say what would be removed')
     .addOption(passphraseOption())
     .addHelpText('after', EXAMPLES)

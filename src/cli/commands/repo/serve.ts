@@ -1,7 +1,7 @@
 /** `osupd repo serve` */
 import { once } from 'node:events';
 import { resolve } from 'node:path';
-import { type Command, InvalidArgumentError } from 'commander';
+import { type Command, InvalidArgumentError, Option } from 'commander';
 import type { CliContext } from '../../context.ts';
 import { outputOf } from '../../output.ts';
 
@@ -19,11 +19,10 @@ export function register(group: Command, context: CliContext): void {
     .command('serve')
     .description('serve the repository over HTTP, to try it out; any web server does it in production')
     .argument('<repo>', "the repository's directory")
-    .option(
-      '--listen <address:port>',
-      'where to listen; port 0 takes a free one',
-      parseAddress,
-      parseAddress('127.0.0.1:8080'),
+    .addOption(
+      new Option('--listen <address:port>', 'where to listen; port 0 takes a free one')
+        .argParser(parseAddress)
+        .default(parseAddress('127.0.0.1:8080'), '127.0.0.1:8080'),
     )
     .addHelpText('after', '\nExample:\n  osupd repo serve /srv/repo --listen 127.0.0.1:0')
     .action(async (repo: string, options: ServeOptions, command: Command) => {
