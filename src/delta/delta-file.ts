@@ -2,7 +2,7 @@
 import { createReadStream } from 'node:fs';
 import { type FileHandle, open, rename, rm } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
-import { toOsupdError } from '../core/errors.ts';
+import { OsupdError, toOsupdError } from '../core/errors.ts';
 import { syncDirectory } from '../sys/durable.ts';
 import type { ReadRange } from '../transport/source.ts';
 import { damagedDelta } from './damage.ts';
@@ -49,7 +49,10 @@ export async function openDeltaFile(path: string): Promise<DeltaFile> {
     const read = ({ offset, length }: ReadRange) => createReadStream(path, { start: offset, end: offset + length - 1 });
     return { head, read };
   } catch (error) {
-    throw toOsupdError(error, path);
+    if (!(error instanceof OsupdError)) throw toOsupdError(error, path);
+    // What is wrong with the bytes is said without their file.
+    const { code, message, where = path, remedy, facts } = error;
+    throw new OsupdError(code, message, { where, ...(remedy === undefined ? {} : { remedy }), facts, cause: error });
   }
 }
 

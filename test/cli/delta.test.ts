@@ -144,6 +144,13 @@ describe('osupd delta apply', () => {
 });
 
 describe('osupd delta info', () => {
+  it('names the file that is no delta', async () => {
+    writeFileSync(join(directory, 'text.osd'), 'x'.repeat(1000));
+    const { status, stderr } = await run('info', 'text.osd');
+    expect(status).toBe(10);
+    expect(stderr).toMatch(/^osupd: delta info: \/[^:]*\/text\.osd: this is no delta file; [^\n]*\n$/);
+  });
+
   it('prints what the delta leads from and to', async () => {
     const { stdout } = await run('info', 'update.osd');
     expect(stdout).toContain(`from     ${first}\nto       ${second}\nsize     `);
