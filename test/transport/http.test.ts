@@ -4,7 +4,7 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import { createServer as createSecureServer } from 'node:https';
 import { type AddressInfo, connect, createServer as createTcpServer } from 'node:net';
 import { text } from 'node:stream/consumers';
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { OsupdError } from '../../src/core/errors.ts';
 import { HttpSource } from '../../src/transport/http.ts';
 import type { ReadOptions } from '../../src/transport/source.ts';
@@ -309,13 +309,16 @@ describe('the server of real life', () => {
       await readAll(source, 'metadata/timestamp.json', { maxBytes: 1000 });
     }
     await source.close();
-    const lines = readFileSync(nginx.log, 'utf8')
-      .trim()
-      .split('\n')
-      .filter((line) => line.includes('timestamp'));
-    expect(new Set(lines.map((line) => line.split(' ').at(-1))).size).toBe(1);
-    expect(lines.filter((line) => line.includes(' 206 100 '))).toHaveLength(10);
-    expect(lines.filter((line) => line.includes(' 200 560 '))).toHaveLength(10);
+    // nginx writes its log after the answer, a moment later than a reader has it.
+    await vi.waitFor(() => {
+      const lines = readFileSync(nginx.log, 'utf8')
+        .trim()
+        .split('\n')
+        .filter((line) => line.includes('timestamp'));
+      expect(new Set(lines.map((line) => line.split(' ').at(-1))).size).toBe(1);
+      expect(lines.filter((line) => line.includes(' 206 100 '))).toHaveLength(10);
+      expect(lines.filter((line) => line.includes(' 200 560 '))).toHaveLength(10);
+    });
     await nginx.close();
   });
 });
