@@ -2,7 +2,7 @@
 export { type Digest, isDigest } from './core/digest.ts';
 export { type ErrorCode, EXIT_STATUS, OsupdError } from './core/errors.ts';
 export type { Progress, ProgressEvent } from './core/progress.ts';
-export { applyRecords, planRecords, readHead } from './delta/apply.ts';
+export { applyRecords, namedBy, planRecords, readHead } from './delta/apply.ts';
 export { type DeltaImage, type DeltaJob, type DeltaSummary, writeDelta } from './delta/write.ts';
 export { collectGarbage } from './deploy/collect-garbage.ts';
 export { readConfiguration } from './deploy/configuration.ts';

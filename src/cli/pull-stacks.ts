@@ -2,6 +2,7 @@
 import { deployImages } from '../deploy/deployment.ts';
 import type { Deployment } from '../deploy/deployment-files.ts';
 import { type PullPlan, type PullSummary, pull } from '../pull/pull.ts';
+import { formatTime } from '../repository/json-fields.ts';
 import type { CliContext } from './context.ts';
 import { formatBytes, type Output } from './output.ts';
 import { pullJob } from './pull-job.ts';
@@ -34,7 +35,7 @@ export async function pullStacks(updates: Updates, output: Output, context: CliC
   };
   const summary = await pull({ ...pullJob(updates, output, context), onPlan });
   const origin = { url: configuration.url[0] ?? '', channel: configuration.channel };
-  const createdAt = `${context.now().toISOString().slice(0, 19)}Z`;
+  const createdAt = formatTime(context.now());
   const stacks: PulledStack[] = [];
   for (const update of stacksToPull(updates)) {
     const images = update.images.map(({ name, version, digest }) => ({ name, version, digest }));

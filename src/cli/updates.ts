@@ -23,7 +23,7 @@ type UpdateState =
   | 'pulled'
   /** What was pulled is not offered any more; the stack stays as it is. */
   | 'withdrawn'
-  /** The rollout keeps the device from it for now. */
+  /** The rollout does not let the device have it yet. */
   | 'held-back'
   | 'up-to-date';
 
@@ -147,7 +147,7 @@ async function updateOf(stack: string, view: View): Promise<StackUpdate> {
   let held: OsupdError | undefined;
   for (const name of imagesOfStack(stack, stackNamed(configuration, stack), Object.keys(channel.releases))) {
     const wanted = await wantedImage(name, view, current, next);
-    if ('image' in wanted && wanted.image !== undefined) images.push(wanted.image);
+    if (wanted.image !== undefined) images.push(wanted.image);
     held ??= wanted.held;
   }
   return { stack, images, held, state: stateOf(images, held, current, next) };

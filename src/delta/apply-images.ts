@@ -4,7 +4,7 @@ import { ObjectBatch } from '../objects/ingest.ts';
 import type { Pool } from '../objects/pool.ts';
 import { type ApplyOptions, applyRecords } from './apply.ts';
 import type { DeltaFile } from './delta-file.ts';
-import { planRecords } from './plan.ts';
+import { namedBy, planRecords } from './plan.ts';
 
 export interface Applied {
   /** Images that the pool did not have before. */
@@ -24,7 +24,7 @@ export async function applyToPool(delta: DeltaFile, pool: Pool, options: ApplyOp
   for (const digest of delta.head.from) images.set(digest, await pool.readImage(digest));
   const rebuilt = await delta.head.rebuildImages(images);
   await using batch = await ObjectBatch.open(pool);
-  const plan = planRecords(delta.head, new Map([...images, ...rebuilt]), (digest) => batch.has(digest));
+  const plan = planRecords(delta.head, namedBy(new Map([...images, ...rebuilt])), (digest) => batch.has(digest));
   try {
     await applyRecords(plan, delta.read, batch, options);
   } finally {

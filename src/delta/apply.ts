@@ -13,9 +13,10 @@ import { codecNamed } from './codecs.ts';
 import { Cutter } from './cutter.ts';
 import { damagedDelta } from './damage.ts';
 import type { DeltaPlan, PlannedRecord } from './plan.ts';
+import { totalSize } from './total-size.ts';
 
 export { type DeltaHead, readHead } from './head.ts';
-export { type DeltaPlan, planRecords } from './plan.ts';
+export { type DeltaPlan, namedBy, planRecords } from './plan.ts';
 
 /** Records up to this many bytes are read before they are decoded, so that the network goes on meanwhile. */
 const BUFFERED_BYTES = 1 << 20;
@@ -149,7 +150,7 @@ class ApplyRun {
   async #make(record: PlannedRecord, stored: AsyncIterable<Uint8Array> | Iterable<Uint8Array>): Promise<void> {
     try {
       const bases = record.bases.map((base) => this.#baseOf(base));
-      const rawLength = record.members.reduce((sum, { size }) => sum + size, 0);
+      const rawLength = totalSize(record.members);
       const content = codecNamed(record.codec).decode(asyncOf(stored), bases, rawLength);
       await using cutter = new Cutter(content, () => damagedDelta('a record holds less than its objects'));
       for (const { digest, size } of record.members) {
@@ -202,10 +203,9 @@ function blameBases(error: unknown, record: PlannedRecord): unknown {
 
 /** The bytes as stored, the bases twice (as read, and in the codec), and the content or its window. */
 function memoryOf({ range, members, bases }: PlannedRecord): number {
-  const sizes = (objects: readonly ObjectReference[]) => objects.reduce((sum, { size }) => sum + size, 0);
-  const content = sizes(members);
+  const content = totalSize(members);
   const window = bases.length > 0 ? content : Math.min(content, MAX_WHOLE_WINDOW_BYTES);
-  return Math.min(range.length, BUFFERED_BYTES) + 2 * sizes(bases) + window;
+  return Math.min(range.length, BUFFERED_BYTES) + 2 * totalSize(bases) + window;
 }
 
 /** Chunks that stay valid. */

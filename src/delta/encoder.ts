@@ -11,6 +11,7 @@ import { codecNamed } from './codecs.ts';
 import type { Encoded, EncodeJob } from './encode-worker.ts';
 import { streamBase } from './read-base.ts';
 import type { Spool, Spooled } from './spool.ts';
+import { totalSize } from './total-size.ts';
 
 /** Reads the objects of a delta's images: a pool, or a repository's store. */
 export interface ObjectReader {
@@ -138,8 +139,4 @@ export class Encoder implements AsyncDisposable {
       facts: { object: digest },
     });
   }
-}
-
-export function totalSize(objects: readonly { readonly size: number }[]): number {
-  return objects.reduce((total, { size }) => total + size, 0);
 }

@@ -1,7 +1,6 @@
 /** How a delta counts objects: those of the from-images first, then those that only the to-images have. */
 import type { Digest } from '../core/digest.ts';
-import { type ObjectReference, objectsOf } from '../tree/references.ts';
-import type { Tree } from '../tree/tree.ts';
+import type { ObjectReference } from '../tree/references.ts';
 
 export interface ObjectOrder {
   /** Objects of the from-images, image by image, each once. */
@@ -10,14 +9,14 @@ export interface ObjectOrder {
   readonly fresh: readonly ObjectReference[];
 }
 
-export function orderObjects(from: readonly Tree[], to: readonly Tree[]): ObjectOrder {
+/** The objects that an image names, as `objectsOf` gives them. */
+export type ImageObjects = readonly ObjectReference[];
+
+export function orderObjects(from: readonly ImageObjects[], to: readonly ImageObjects[]): ObjectOrder {
   const old = new Map<Digest, ObjectReference>();
   const fresh = new Map<Digest, ObjectReference>();
-  for (const tree of from)
-    for (const object of objectsOf(tree)) if (!old.has(object.digest)) old.set(object.digest, object);
-  for (const tree of to) {
-    for (const object of objectsOf(tree))
-      if (!old.has(object.digest) && !fresh.has(object.digest)) fresh.set(object.digest, object);
-  }
+  for (const object of from.flat()) if (!old.has(object.digest)) old.set(object.digest, object);
+  for (const object of to.flat())
+    if (!old.has(object.digest) && !fresh.has(object.digest)) fresh.set(object.digest, object);
   return { old: [...old.values()], fresh: [...fresh.values()] };
 }

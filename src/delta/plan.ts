@@ -3,12 +3,11 @@ import type { Digest } from '../core/digest.ts';
 import { OsupdError } from '../core/errors.ts';
 import { decodeImage } from '../image/read.ts';
 import type { ReadRange } from '../transport/source.ts';
-import type { ObjectReference } from '../tree/references.ts';
-import type { Tree } from '../tree/tree.ts';
+import { type ObjectReference, objectsOf } from '../tree/references.ts';
 import { damagedDelta } from './damage.ts';
 import type { DeltaHead } from './head.ts';
 import type { DeltaRecord } from './header.ts';
-import { type ObjectOrder, orderObjects } from './object-order.ts';
+import { type ImageObjects, type ObjectOrder, orderObjects } from './object-order.ts';
 
 /** Bytes between two needed records that are read and thrown away rather than asked for apart: a request costs about as much. */
 const GAP_BYTES = 16 << 10;
@@ -44,20 +43,19 @@ export interface DeltaPlan {
 
 /**
  * Plans the payload.
- * @param images bytes of (at least) all from-images and to-images of the delta.
+ * @param named gives the objects of each from-image and to-image of the delta; {@link namedBy} where their bytes are at hand.
  * @param have true for an object that the pool has.
  * @param wanted true for an object of the to-images that is needed; all by default. A delta on the way to another one need
  * not bring what only its own images have.
- * @throws OsupdError `damaged-delta` when the records do not fit the images; `not-found` for an image that was not given.
+ * @throws OsupdError `damaged-delta` when the records do not fit the images; what `named` throws.
  */
 export function planRecords(
   head: DeltaHead,
-  images: ReadonlyMap<Digest, Uint8Array>,
+  named: (image: Digest) => ImageObjects,
   have: (digest: Digest) => boolean,
   wanted: (digest: Digest) => boolean = () => true,
 ): DeltaPlan {
-  const treesOf = (digests: readonly Digest[]) => digests.map((digest) => treeOf(digest, images));
-  const order = orderObjects(treesOf(head.from), treesOf(head.to));
+  const order = orderObjects(head.from.map(named), head.to.map(named));
   const { records } = head.header;
   checkRecords(records, order);
   const kept = chooseObjects(records, order, have, wanted);
@@ -78,10 +76,13 @@ export function planRecords(
   };
 }
 
-function treeOf(digest: Digest, images: ReadonlyMap<Digest, Uint8Array>): Tree {
-  const bytes = images.get(digest);
-  if (bytes === undefined) throw new OsupdError('not-found', 'the plan of a delta needs this image', { where: digest });
-  return decodeImage(bytes, digest);
+/** The objects that images name, given their bytes. @throws OsupdError `not-found` for an image that is not among them, `damaged-image`. */
+export function namedBy(images: ReadonlyMap<Digest, Uint8Array>): (image: Digest) => ImageObjects {
+  return (digest) => {
+    const bytes = images.get(digest);
+    if (bytes !== undefined) return objectsOf(decodeImage(bytes, digest));
+    throw new OsupdError('not-found', 'the plan of a delta needs this image', { where: digest });
+  };
 }
 
 /** Every new object is made by exactly one record, and bases come before their users. */

@@ -1,12 +1,13 @@
 /** Bases in memory. */
 import type { Base } from './codec.ts';
+import { totalSize } from './total-size.ts';
 
 /** Bytes that are read at once: two copies of a large base would not be needed at any time. */
 const SLICE_BYTES = 4 << 20;
 
 /** All bytes of the bases, one after the other, in a buffer of their own. */
 export async function readBases(bases: readonly Base[]): Promise<Uint8Array<ArrayBuffer>> {
-  const joined = new Uint8Array(bases.reduce((total, { size }) => total + size, 0));
+  const joined = new Uint8Array(totalSize(bases));
   let at = 0;
   for (const base of bases) {
     for (let offset = 0; offset < base.size; offset += SLICE_BYTES) {

@@ -1,9 +1,9 @@
 /** What a delta is made of, for people who want to know where its bytes are. */
 import { toText } from '../core/bytes.ts';
-import { totalSize } from './encoder.ts';
 import type { Group } from './groups.ts';
 import type { DeltaRecord } from './header.ts';
 import type { Kind } from './kinds.ts';
+import { totalSize } from './total-size.ts';
 
 /** Bytes before and after encoding. */
 export interface Share {

@@ -1,15 +1,17 @@
 /** Writes a delta from some images to others. docs/formats/delta.md has the format. */
-import { createHash } from 'node:crypto';
+
 import type { ByteString } from '../core/bytes.ts';
 import type { Digest } from '../core/digest.ts';
 import { OsupdError } from '../core/errors.ts';
 import { MAX_DELTA_IMAGES } from '../core/limits.ts';
 import type { Progress } from '../core/progress.ts';
+import { sha256Of } from '../core/sha256.ts';
+import { objectsOf } from '../tree/references.ts';
 import type { Tree } from '../tree/tree.ts';
 import { BaseFinder, namedObjects } from './bases.ts';
 import { zstdLevel } from './codecs/zstd.ts';
 import { compressFrame, windowLogFor } from './codecs/zstd-frame.ts';
-import { type EncodedRecord, Encoder, type ObjectReader, totalSize } from './encoder.ts';
+import { type EncodedRecord, Encoder, type ObjectReader } from './encoder.ts';
 import { type Group, groupObjects } from './groups.ts';
 import { type DeltaRecord, encodeHeader, type ImagePart } from './header.ts';
 import { encodeImagePart } from './image-section.ts';
@@ -17,6 +19,7 @@ import { type ObjectOrder, orderObjects } from './object-order.ts';
 import { encodePrologue } from './prologue.ts';
 import { Spool } from './spool.ts';
 import { type DeltaSummary, summarizeRecords } from './summary.ts';
+import { totalSize } from './total-size.ts';
 
 export type { ObjectReader } from './encoder.ts';
 export type { DeltaSummary } from './summary.ts';
@@ -51,7 +54,7 @@ export interface DeltaJob {
  */
 export async function writeDelta(job: DeltaJob): Promise<DeltaSummary> {
   checkImages(job);
-  const order = orderObjects(treesOf(job.from), treesOf(job.to));
+  const order = orderObjects(treesOf(job.from).map(objectsOf), treesOf(job.to).map(objectsOf));
   const groups = groupObjects(newObjects(job, order));
   await using encoder = new Encoder(job.store, job.effort, job.workers);
   await using spool = await Spool.create(job.scratch);
@@ -63,7 +66,7 @@ export async function writeDelta(job: DeltaJob): Promise<DeltaSummary> {
   for (const { spooled } of encoded) for await (const chunk of spool.read(spooled)) await job.out(chunk);
   return {
     size: head.length + records.reduce((sum, { stored }) => sum + stored, 0),
-    head: { size: head.length, sha256: createHash('sha256').update(head).digest('hex') },
+    head: { size: head.length, sha256: sha256Of(head) },
     imageBytes: images.reduce((sum, { stored }) => sum + stored.length, 0),
     ...summarizeRecords(groups, records),
   };

@@ -2,10 +2,11 @@
  * The files of one deployment (docs/deployments.md): `stack`, which a POSIX shell can read, `deployment.json` for
  * programs, and `arguments` for the kernel's command line.
  */
-import { createHash } from 'node:crypto';
+
 import { type Digest, isDigest } from '../core/digest.ts';
 import { OsupdError } from '../core/errors.ts';
 import { MAX_KERNEL_ARGUMENTS, MAX_STACK_IMAGES } from '../core/limits.ts';
+import { sha256Of } from '../core/sha256.ts';
 import { encodeDocument, type JsonFields, parseDocument } from '../repository/json-fields.ts';
 import { isName, isVersion } from '../repository/layout.ts';
 
@@ -66,7 +67,7 @@ export function formatStack(images: readonly DeployedImage[]): string {
 
 /** The ID of the deployment with this serial number and these images. */
 export function deploymentId(serial: number, images: readonly DeployedImage[]): string {
-  return `${serial}-${createHash('sha256').update(formatStack(images)).digest('hex').slice(0, 12)}`;
+  return `${serial}-${sha256Of(formatStack(images)).slice(0, 12)}`;
 }
 
 /** Names and contents of a deployment's files. */

@@ -2,12 +2,13 @@
  * The root of trust that `osupd init` pins: the first TUF root metadata that the device believes, because its owner says so.
  * Every later root must be signed by the keys of the one before (TUF 1.0, section 5.3).
  */
-import { createHash } from 'node:crypto';
+
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Metadata, MetadataKind } from '@tufjs/models';
 import { OsupdError } from '../core/errors.ts';
 import { MAX_METADATA_BYTES } from '../core/limits.ts';
+import { sha256Of } from '../core/sha256.ts';
 import { parseJson } from '../repository/json-fields.ts';
 import { isSignedBy } from '../repository/view.ts';
 import { removeDurably, writeFileDurably } from '../sys/durable.ts';
@@ -39,7 +40,7 @@ export function checkRoot(bytes: Uint8Array, where: string): RootFacts {
   if (bytes.length > MAX_METADATA_BYTES) throw bad(`it has ${bytes.length} bytes`);
   const root = parseRoot(parseJson(bytes, bad), bad);
   if (!isSignedBy(root, 'root', root)) throw bad('it is not signed by the keys that it lists');
-  return { version: root.signed.version, sha256: createHash('sha256').update(bytes).digest('hex') };
+  return { version: root.signed.version, sha256: sha256Of(bytes) };
 }
 
 function parseRoot(json: unknown, bad: (what: string, cause: unknown) => OsupdError) {

@@ -76,12 +76,13 @@ function planSteps(
   context: PlanContext,
 ): { steps: DeltaStep[]; singles: ReadonlySet<Digest>; bases: ReadonlySet<Digest> } {
   const there = (digest: Digest) => context.has(digest);
+  const named = (digest: Digest) => objectsOfImage(digest, images.get(digest) as Uint8Array, context);
   const steps: DeltaStep[] = [];
   let singles = wanted;
   let bases: ReadonlySet<Digest> = new Set();
   // What a step needs and does not bring itself, the steps before it must bring.
   for (const { entry, head } of deltas.toReversed()) {
-    const plan = planRecords(head, images, there, (digest) => singles.has(digest) || bases.has(digest));
+    const plan = planRecords(head, named, there, (digest) => singles.has(digest) || bases.has(digest));
     const made = new Set(plan.objects.map(({ digest }) => digest));
     singles = singles.difference(made);
     bases = bases.difference(made).union(new Set(plan.missing.map(({ digest }) => digest)));

@@ -1,5 +1,5 @@
 /** Content-addressed files of a repository, checked against what signed documents say before anybody sees a byte (I6). */
-import { createHash } from 'node:crypto';
+
 import { collect } from '../core/bytes.ts';
 import type { Digest } from '../core/digest.ts';
 import { OsupdError } from '../core/errors.ts';
@@ -8,7 +8,7 @@ import { fsverityDigest } from '../objects/fsverity.ts';
 import type { DeltaEntry } from '../repository/delta-index.ts';
 import { imagePath, objectPath, objectSizesPath } from '../repository/layout.ts';
 import { decodeObjectSizes } from '../repository/object-sizes.ts';
-import type { Release, StoredFile } from '../repository/release.ts';
+import { isStored, type Release, type StoredFile } from '../repository/release.ts';
 import { decompressBytes, decompressStream } from '../repository/zstd.ts';
 import { placeOf, type ReadRange, type Source } from '../transport/source.ts';
 import type { ObjectReference } from '../tree/references.ts';
@@ -36,7 +36,7 @@ export class RepositoryFiles {
     if (size > MAX_DELTA_HEAD_BYTES) throw this.#bad(entry.file, `a head of ${size} bytes is more than osupd reads`);
     return this.#cached(`${sha256}.head`, isContent({ length: size, sha256 }), async () => {
       const bytes = await this.#whole(entry.file, size, { offset: 0, length: size });
-      if (!isContent({ length: size, sha256 })(bytes)) throw this.#bad(entry.file, 'its head has another SHA-256');
+      if (!isStored(bytes, { length: size, sha256 })) throw this.#bad(entry.file, 'its head has another SHA-256');
       return bytes;
     });
   }
@@ -47,7 +47,7 @@ export class RepositoryFiles {
     const path = imagePath(digest);
     return this.#cached(`${digest}.image`, isImage(digest), async () => {
       const frame = await this.#whole(path, stored.length);
-      if (!isContent(stored)(frame)) throw this.#bad(path, 'it has another length or SHA-256');
+      if (!isStored(frame, stored)) throw this.#bad(path, 'it has another length or SHA-256');
       return this.#unpackImage(path, frame, digest, size);
     });
   }
@@ -65,7 +65,7 @@ export class RepositoryFiles {
     if (sizes.length > MAX_METADATA_BYTES) throw this.#bad(path, `${sizes.length} bytes are more than osupd reads`);
     const bytes = await this.#cached(`${sizes.sha256}.sizes`, isContent(sizes), async () => {
       const fetched = await this.#whole(path, sizes.length);
-      if (!isContent(sizes)(fetched)) throw this.#bad(path, 'it has another length or SHA-256');
+      if (!isStored(fetched, sizes)) throw this.#bad(path, 'it has another length or SHA-256');
       return fetched;
     });
     return decodeObjectSizes(bytes, count, placeOf(this.#source, path));
@@ -145,8 +145,8 @@ export class RepositoryFiles {
   }
 }
 
-function isContent({ length, sha256 }: StoredFile): (bytes: Buffer) => boolean {
-  return (bytes) => bytes.length === length && createHash('sha256').update(bytes).digest('hex') === sha256;
+function isContent(stored: StoredFile): (bytes: Buffer) => boolean {
+  return (bytes) => isStored(bytes, stored);
 }
 
 function isImage(digest: Digest): (bytes: Buffer) => boolean {

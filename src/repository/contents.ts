@@ -1,5 +1,5 @@
 /** What a view of a repository says: its releases, channels and delta indexes, and every file that they refer to. */
-import { createHash } from 'node:crypto';
+
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Digest } from '../core/digest.ts';
@@ -9,7 +9,7 @@ import { type ObjectReference, objectsOf } from '../tree/references.ts';
 import { type Channel, parseChannel } from './channel.ts';
 import { type DeltaIndex, parseDeltaIndex } from './delta-index.ts';
 import { imagePath, metadataPath, objectPath, objectSizesPath, TIMESTAMP_PATH, targetPath } from './layout.ts';
-import { parseRelease, type Release, type StoredFile } from './release.ts';
+import { isStored, parseRelease, type Release, type StoredFile } from './release.ts';
 import { DELEGATED_ROLES, type DelegatedRoleName, ROLES } from './roles.ts';
 import { type RepositoryView, readTarget, roleMetadata } from './view.ts';
 import { decompressBytes } from './zstd.ts';
@@ -67,7 +67,7 @@ export async function readStoredFile(directory: string, path: string, stored: St
     if (isSystemError(error, 'ENOENT')) throw damaged(where, 'it is missing');
     throw error;
   }
-  if (bytes.length !== stored.length || createHash('sha256').update(bytes).digest('hex') !== stored.sha256) {
+  if (!isStored(bytes, stored)) {
     throw damaged(where, 'its content is not what the release says');
   }
   return bytes;

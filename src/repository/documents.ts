@@ -1,5 +1,5 @@
 /** Making the signed part of each TUF role (TUF 1.0, section 4). */
-import { createHash } from 'node:crypto';
+
 import {
   Metadata,
   MetadataKind,
@@ -10,6 +10,7 @@ import {
   type Targets,
   type Timestamp,
 } from '@tufjs/models';
+import { sha256Of } from '../core/sha256.ts';
 import { formatTime } from './json-fields.ts';
 import { tufKey } from './key-file.ts';
 import { DELEGATED_PATHS, DELEGATED_ROLES, type DelegatedRoleName, TOP_ROLES, type TopRoleName } from './roles.ts';
@@ -94,7 +95,7 @@ export function timestampDocument(term: Term, snapshot: MetaFile): Metadata<Time
 
 /** A target's length and SHA-256. */
 export function targetFileOf(target: string, bytes: Uint8Array): TargetFile {
-  const sha256 = createHash('sha256').update(bytes).digest('hex');
+  const sha256 = sha256Of(bytes);
   return new TargetFile({ path: target, length: bytes.length, hashes: { sha256 } });
 }
 

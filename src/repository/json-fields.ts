@@ -166,7 +166,7 @@ function isTime(text: string): boolean {
 
 /** A time as documents and TUF metadata have it: UTC, whole seconds, `2030-01-31T23:59:59Z`. */
 export function formatTime(time: Date): string {
-  return `${time.toISOString().slice(0, 19)}Z`;
+  return time.toISOString().replace(/\.\d+Z$/, 'Z');
 }
 
 /** The bytes of a document: JSON in the order of the fields, indented for people, with a final newline. */

@@ -1,7 +1,9 @@
 /** One signing key as a file of a key directory: its format, and how a new one is made (docs/keys.md). */
-import { createHash, createPrivateKey, createPublicKey } from 'node:crypto';
+
+import { createPrivateKey, createPublicKey } from 'node:crypto';
 import { Key } from '@tufjs/models';
 import { OsupdError } from '../core/errors.ts';
+import { sha256Of } from '../core/sha256.ts';
 import { encryptPrivateKey, pem } from './encrypted-key.ts';
 import { encodeDocument, parseDocument } from './json-fields.ts';
 import { isRole, ROLES, type RoleName } from './roles.ts';
@@ -129,5 +131,5 @@ export function parsePublicKey(text: string, where: string): string {
 function keyIdOf(publicKey: string): string {
   // Canonical JSON: names in order, no spaces.
   const key = `{"keytype":"ed25519","keyval":{"public":"${publicKey}"},"scheme":"ed25519"}`;
-  return createHash('sha256').update(key).digest('hex');
+  return sha256Of(key);
 }

@@ -1,12 +1,14 @@
 /** The keys of one key directory, and signing with them. */
+
 import { spawn } from 'node:child_process';
 import { createPrivateKey, createPublicKey, type KeyObject, sign, verify } from 'node:crypto';
-import { mkdir, readdir, readFile, stat } from 'node:fs/promises';
+import { mkdir, readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { isSystemError, OsupdError } from '../core/errors.ts';
 import { noProgress, type Progress } from '../core/progress.ts';
 import { writeFileDurably } from '../sys/durable.ts';
 import { encodeKeyFile, isEncrypted, type KeyFile, keyFileName, parseKeyFile, publicKeyPem } from './key-file.ts';
+import { listNames } from './list-names.ts';
 import type { RoleName } from './roles.ts';
 
 export interface KeyRingOptions {
@@ -139,15 +141,6 @@ export class KeyRing {
       const why = passphrase === undefined ? 'the private key cannot be read' : 'the passphrase is wrong';
       throw new OsupdError('usage', why, { where: file, cause });
     }
-  }
-}
-
-async function listNames(directory: string): Promise<string[]> {
-  try {
-    return (await readdir(directory)).sort();
-  } catch (error) {
-    if (isSystemError(error, 'ENOENT')) return [];
-    throw error;
   }
 }
 

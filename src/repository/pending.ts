@@ -2,11 +2,12 @@
  * Metadata that waits for signatures whose keys are elsewhere: `.pending/ROLE.json` in the repository, never served. It can be
  * carried to another machine together with `metadata/`, signed there, and carried back.
  */
-import { mkdir, readdir, readFile, rm } from 'node:fs/promises';
+
+import { mkdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { MetadataKind } from '@tufjs/models';
-import { isSystemError } from '../core/errors.ts';
 import { removeDurably, writeFileDurably } from '../sys/durable.ts';
+import { listNames } from './list-names.ts';
 import { isRole, type RoleName } from './roles.ts';
 import { encodeMetadata } from './signing.ts';
 import { parseMetadata, type RoleMetadata } from './view.ts';
@@ -51,13 +52,4 @@ export function removePending(directory: string): void {
 
 function pendingDirectory(directory: string): string {
   return join(directory, '.pending');
-}
-
-async function listNames(directory: string): Promise<string[]> {
-  try {
-    return (await readdir(directory)).sort();
-  } catch (error) {
-    if (isSystemError(error, 'ENOENT')) return [];
-    throw error;
-  }
 }

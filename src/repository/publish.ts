@@ -1,10 +1,11 @@
 /** `repo publish`: a built release becomes files of the repository and a signed manifest. */
-import { createHash } from 'node:crypto';
+
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Digest } from '../core/digest.ts';
 import { isSystemError, OsupdError } from '../core/errors.ts';
 import type { Progress } from '../core/progress.ts';
+import { sha256Of } from '../core/sha256.ts';
 import type { DeltaImage } from '../delta/write.ts';
 import { decodeImage } from '../image/read.ts';
 import { Pool } from '../objects/pool.ts';
@@ -183,7 +184,7 @@ async function storeFile(
   const keep = present !== undefined && (await isGood(present).catch(isNoOsupdError));
   const bytes = keep ? present : await make();
   if (!keep) revision.setFile(path, bytes);
-  return { length: bytes.length, sha256: createHash('sha256').update(bytes).digest('hex') };
+  return { length: bytes.length, sha256: sha256Of(bytes) };
 }
 
 function isNoOsupdError(error: unknown): false {

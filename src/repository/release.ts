@@ -1,7 +1,9 @@
 /** The release manifest: a signed statement that an image is a version of a name (docs/formats/repository.md). */
+
 import type { Digest } from '../core/digest.ts';
 import { OsupdError } from '../core/errors.ts';
 import { MAX_FILE_BYTES, MAX_IMAGE_BYTES, MAX_MANIFEST_ENTRIES, MAX_TREE_NODES } from '../core/limits.ts';
+import { sha256Of } from '../core/sha256.ts';
 import { encodeDocument, type JsonFields, parseDocument } from './json-fields.ts';
 import { isName, isVersion } from './layout.ts';
 
@@ -10,6 +12,11 @@ export interface StoredFile {
   readonly length: number;
   /** SHA-256 of the whole file, hexadecimal. */
   readonly sha256: string;
+}
+
+/** True for the bytes that the manifest means. */
+export function isStored(bytes: Uint8Array, { length, sha256 }: StoredFile): boolean {
+  return bytes.length === length && sha256Of(bytes) === sha256;
 }
 
 /** What a boot entry needs: paths within the tree, and kernel arguments. */

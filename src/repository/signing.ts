@@ -1,7 +1,8 @@
 /** Signing TUF metadata with a key ring, and writing it as files. */
-import { createHash } from 'node:crypto';
+
 import { Metadata, MetadataKind, MetaFile, Signature } from '@tufjs/models';
 import { OsupdError } from '../core/errors.ts';
+import { sha256Of } from '../core/sha256.ts';
 import { type KeyFile, tufKey } from './key-file.ts';
 import type { KeyRing } from './key-ring.ts';
 import { delegatorOf, type RoleName } from './roles.ts';
@@ -123,6 +124,6 @@ export function encodeMetadata(metadata: RoleMetadata): Buffer {
 /** What snapshot and timestamp say of a metadata file. */
 export function metaFileOf(metadata: RoleMetadata): MetaFile {
   const bytes = encodeMetadata(metadata);
-  const sha256 = createHash('sha256').update(bytes).digest('hex');
+  const sha256 = sha256Of(bytes);
   return new MetaFile({ version: metadata.signed.version, length: bytes.length, hashes: { sha256 } });
 }

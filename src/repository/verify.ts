@@ -1,11 +1,11 @@
 /** `repo verify`: everything that a device could ask for, checked as a device would check it. */
 
-import { createHash } from 'node:crypto';
 import { open } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Digest } from '../core/digest.ts';
 import { toOsupdError } from '../core/errors.ts';
 import type { Progress } from '../core/progress.ts';
+import { sha256Of } from '../core/sha256.ts';
 import { readHead } from '../delta/head.ts';
 import { decodeImage } from '../image/read.ts';
 import { fsverityDigest } from '../objects/fsverity.ts';
@@ -179,7 +179,7 @@ class Check {
     if (found !== size) return this.#problem(path, `it has ${found} bytes, not ${size}`);
     const bytes = Buffer.alloc(head.size);
     const { bytesRead } = await file.read(bytes, 0, head.size, 0);
-    if (createHash('sha256').update(bytes.subarray(0, bytesRead)).digest('hex') !== head.sha256) {
+    if (sha256Of(bytes.subarray(0, bytesRead)) !== head.sha256) {
       return this.#problem(path, 'its head is not what the index says');
     }
     const inside = readHead(bytes);

@@ -1,5 +1,5 @@
 /** The signed state of a repository as a reader sees it now: what timestamp.json leads to, each step checked. */
-import { createHash } from 'node:crypto';
+
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import {
@@ -13,6 +13,7 @@ import {
 } from '@tufjs/models';
 import { isSystemError, OsupdError } from '../core/errors.ts';
 import { MAX_METADATA_BYTES } from '../core/limits.ts';
+import { sha256Of } from '../core/sha256.ts';
 import { parseJson } from './json-fields.ts';
 import { metadataPath, TIMESTAMP_PATH, targetPath } from './layout.ts';
 import { DELEGATED_ROLES, type DelegatedRoleName, type RoleName } from './roles.ts';
@@ -185,7 +186,7 @@ async function readChecked(file: string, info: FileInfo): Promise<Buffer> {
       where: file,
     });
   }
-  const sha256 = createHash('sha256').update(bytes).digest('hex');
+  const sha256 = sha256Of(bytes);
   if (bytes.length !== info.length || sha256 !== info.hashes?.sha256) {
     throw damaged(file, 'its content is not what the file that refers to it says');
   }

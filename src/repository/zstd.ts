@@ -1,9 +1,9 @@
 /** Compressed files of a repository: one zstd frame (RFC 8878) each, with its content's size in the frame header. */
 
-import { pipeline, Readable } from 'node:stream';
 import { promisify } from 'node:util';
 import { constants, createZstdCompress, createZstdDecompress, zstdCompress, zstdDecompress } from 'node:zlib';
 import type { OsupdError } from '../core/errors.ts';
+import { through } from '../core/through.ts';
 
 const compress = promisify(zstdCompress);
 const decompress = promisify(zstdDecompress);
@@ -40,10 +40,7 @@ export function compressStream(
   size: number,
   effort: number,
 ): AsyncIterable<Uint8Array> {
-  const source = Readable.from(content, { objectMode: false });
-  const compressor = createZstdCompress(optionsFor(size, effort));
-  pipeline(source, compressor, () => {});
-  return compressor;
+  return through(content, createZstdCompress(optionsFor(size, effort)));
 }
 
 /**
@@ -67,11 +64,7 @@ export async function decompressBytes(
 
 /** Decompresses a stream. The caller counts what comes out. */
 export function decompressStream(frame: AsyncIterable<Uint8Array>): AsyncIterable<Uint8Array> {
-  const source = Readable.from(frame, { objectMode: false });
-  const decompressor = createZstdDecompress({ params: { [constants.ZSTD_d_windowLogMax]: MAX_WINDOW_LOG } });
-  // Unlike pipe(), it also ends the source when the reader leaves early; the reader gets every error from the decompressor.
-  pipeline(source, decompressor, () => {});
-  return decompressor;
+  return through(frame, createZstdDecompress({ params: { [constants.ZSTD_d_windowLogMax]: MAX_WINDOW_LOG } }));
 }
 
 /**

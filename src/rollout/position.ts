@@ -5,6 +5,7 @@
 import { createHash, createHmac } from 'node:crypto';
 import { OsupdError } from '../core/errors.ts';
 import type { ChannelRelease, RampPoint } from '../repository/channel.ts';
+import { formatTime } from '../repository/json-fields.ts';
 
 /** Names osupd in machine identities derived for applications (sd_id128_get_machine_app_specific(3)). Never to be changed. */
 const APPLICATION_ID = Buffer.from('5f1c0b7c9d0e4c6aa7d2f3b1e8640957', 'hex');
@@ -65,7 +66,8 @@ export function checkRollout(release: ChannelRelease, position: number, now: Dat
   const ramp = rampAt(release.ramp, now);
   // A finished ramp takes everybody, also a machine without an identity.
   if (position < ramp || ramp >= 1) return;
-  const expected = rampReaches(release.ramp, position)?.toISOString().slice(0, 19).concat('Z');
+  const reached = rampReaches(release.ramp, position);
+  const expected = reached && formatTime(reached);
   const percent = (share: number) => `${(share * 100).toFixed(1)} %`;
   const until = expected === undefined ? 'with no time set yet' : `until about ${expected}`;
   throw new OsupdError(

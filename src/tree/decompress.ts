@@ -1,8 +1,8 @@
 /** Archives as they come: plain, gzip, zstd or xz, told apart by their first bytes and never by a name. */
-import { pipeline, Readable } from 'node:stream';
 import * as zlib from 'node:zlib';
 import { OsupdError, toOsupdError } from '../core/errors.ts';
 import { MAX_ZSTD_WINDOW_LOG } from '../core/limits.ts';
+import { through } from '../core/through.ts';
 import { ChunkReader } from './chunk-reader.ts';
 import type { Refuse } from './tar-header.ts';
 import { decodeZstdPortably } from './zstd-portable.ts';
@@ -102,15 +102,6 @@ function zstd(data: AsyncIterable<Uint8Array>, refuse: Refuse, runtime: Runtime)
   if (createZstdDecompress === undefined) return decodeZstdPortably(data, refuse);
   const params = { [zlib.constants.ZSTD_d_windowLogMax]: MAX_ZSTD_WINDOW_LOG };
   return through(data, createZstdDecompress({ chunkSize: CHUNK_BYTES, params }));
-}
-
-function through(
-  data: AsyncIterable<Uint8Array>,
-  decoder: NodeJS.ReadWriteStream & AsyncIterable<Uint8Array>,
-): AsyncIterable<Uint8Array> {
-  // Errors reach whoever reads the decoder.
-  pipeline(Readable.from(data), decoder, () => {});
-  return decoder;
 }
 
 async function* xz(data: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import type { Digest } from '../../src/core/digest.ts';
 import { objectName } from '../../src/core/digest.ts';
 import { noProgress } from '../../src/core/progress.ts';
-import { applyRecords, type DeltaHead, type DeltaPlan, planRecords, readHead } from '../../src/delta/apply.ts';
+import { applyRecords, type DeltaHead, type DeltaPlan, namedBy, planRecords, readHead } from '../../src/delta/apply.ts';
 import { type DeltaImage, type DeltaSummary, writeDelta } from '../../src/delta/write.ts';
 import { decodeImage } from '../../src/image/read.ts';
 import { encodeImage } from '../../src/image/write.ts';
@@ -238,7 +238,7 @@ export async function applyDelta(
   const images = await head.rebuildImages(old);
   const batch = await ObjectBatch.open(pool, { workers: 1 });
   try {
-    const plan = planRecords(head, new Map([...old, ...images]), (digest) => batch.has(digest));
+    const plan = planRecords(head, namedBy(new Map([...old, ...images])), (digest) => batch.has(digest));
     await applyRecords(plan, readerOf(bytes, note), batch, { progress: noProgress });
     return { plan, images };
   } finally {

@@ -4,7 +4,7 @@ import { ByteWriter } from '../../src/core/bytes.ts';
 import type { Digest } from '../../src/core/digest.ts';
 import { OsupdError } from '../../src/core/errors.ts';
 import { noProgress } from '../../src/core/progress.ts';
-import { applyRecords, planRecords, readHead } from '../../src/delta/apply.ts';
+import { applyRecords, namedBy, planRecords, readHead } from '../../src/delta/apply.ts';
 import { compressFrame, decompressFrameSync } from '../../src/delta/codecs/zstd-frame.ts';
 import { type DeltaRecord, encodeHeader, type Header } from '../../src/delta/header.ts';
 import { encodePrologue, PROLOGUE_BYTES, parsePrologue } from '../../src/delta/prologue.ts';
@@ -89,7 +89,7 @@ async function take(delta: Uint8Array): Promise<void> {
   const images = await head.rebuildImages(old);
   const batch = await ObjectBatch.open(device, { workers: 1 });
   try {
-    const plan = planRecords(head, new Map([...old, ...images]), (digest: Digest) => batch.has(digest));
+    const plan = planRecords(head, namedBy(new Map([...old, ...images])), (digest: Digest) => batch.has(digest));
     await applyRecords(plan, readerOf(delta), batch, { progress: noProgress });
     for (const { digest, size } of plan.objects) expect(batch.has(digest, size)).toBe(true);
   } finally {

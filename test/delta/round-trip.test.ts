@@ -1,7 +1,7 @@
 import { beforeAll, describe, expect, it } from 'vitest';
 import type { Digest } from '../../src/core/digest.ts';
 import { noProgress } from '../../src/core/progress.ts';
-import { applyRecords, planRecords } from '../../src/delta/apply.ts';
+import { applyRecords, namedBy, planRecords } from '../../src/delta/apply.ts';
 import { applyToPool } from '../../src/delta/apply-images.ts';
 import type { DeltaImage } from '../../src/delta/write.ts';
 import { ObjectBatch } from '../../src/objects/ingest.ts';
@@ -207,7 +207,7 @@ describe('a device', () => {
 
   async function planOf(device: Pool) {
     const images = new Map([...imageBytes(from), ...imageBytes(to)]);
-    return planRecords(delta.head, images, (digest) => device.hasObject(digest));
+    return planRecords(delta.head, namedBy(images), (digest) => device.hasObject(digest));
   }
 
   /** Notes the records that are not planned any more: they must stay away. Those that were read whole must be among them. */
@@ -251,7 +251,7 @@ describe('a device', () => {
     await using batch = await ObjectBatch.open(device, { workers: 1 });
     const plan = planRecords(
       delta.head,
-      images,
+      namedBy(images),
       (digest) => batch.has(digest),
       (digest) => wanted.includes(digest),
     );

@@ -6,7 +6,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type Digest, isDigest } from '../../src/core/digest.ts';
 import { isSystemError } from '../../src/core/errors.ts';
 import { readHead } from '../../src/delta/head.ts';
-import { planRecords } from '../../src/delta/plan.ts';
+import { namedBy, planRecords } from '../../src/delta/plan.ts';
 import { Pool } from '../../src/objects/pool.ts';
 import { objectPath } from '../../src/repository/layout.ts';
 import { runCommand } from '../helpers/run-command.ts';
@@ -67,7 +67,7 @@ class Scene {
       const digest = this.site.images.get(release)!;
       return [digest, readFileSync(join(this.site.repository.pool, 'images', digest))] as const;
     });
-    const plan = planRecords(head, new Map(images), (digest) => finished.has(digest));
+    const plan = planRecords(head, namedBy(new Map(images)), (digest) => finished.has(digest));
     return plan.ranges.map(({ offset, length }) => `bytes=${offset}-${offset + length - 1}`);
   }
 }

@@ -178,9 +178,10 @@ async function readRecord(pool: string, options: Options): Promise<BuildRecord |
 /** SOURCE_DATE_EPOCH in place of the clock: two builds of one source then have equal records too. */
 async function buildTime(context: CliContext): Promise<string> {
   const { parseEpoch } = await import('../build-options.ts');
+  const { formatTime } = await import('../../repository/json-fields.ts');
   const { SOURCE_DATE_EPOCH: epoch } = context.environment;
   const time = epoch ? new Date(Number(parseEpoch(epoch).seconds) * 1000) : context.now();
-  return time.toISOString().replace(/\.\d+Z$/, 'Z');
+  return formatTime(time);
 }
 
 function report(build: Build, sameImage: boolean, options: Options, seconds: number, output: Output): void {

@@ -2,7 +2,6 @@
  * Single zstd frames (RFC 8878) by the runtime, with bounded memory: at most what is declared comes out of one, and its
  * window is no larger than what the caller's codec uses.
  */
-import { pipeline, Readable } from 'node:stream';
 import {
   constants,
   createZstdCompress,
@@ -12,6 +11,7 @@ import {
   zstdDecompressSync,
 } from 'node:zlib';
 import { OsupdError } from '../../core/errors.ts';
+import { through } from '../../core/through.ts';
 import { damagedDelta } from '../damage.ts';
 
 const MIN_WINDOW_LOG = 10;
@@ -72,10 +72,7 @@ export function compressFrameStream(
   size: number,
   options: FrameOptions,
 ): AsyncIterable<Uint8Array> {
-  const compressor = createZstdCompress({ ...compressorOptions(options), pledgedSrcSize: size });
-  // The reader gets every error from the compressor, and ends the source when it leaves early.
-  pipeline(Readable.from(content, { objectMode: false }), compressor, () => {});
-  return compressor;
+  return through(content, createZstdCompress({ ...compressorOptions(options), pledgedSrcSize: size }));
 }
 
 export interface FrameLimits {
@@ -103,8 +100,7 @@ export async function* decompressFrame(
       yield chunk;
     }
   };
-  const decompressor = createZstdDecompress(decompressorOptions(limits));
-  pipeline(Readable.from(counted(), { objectMode: false }), decompressor, () => {});
+  const decompressor = through(counted(), createZstdDecompress(decompressorOptions(limits)));
   let raw = 0;
   try {
     for await (const chunk of decompressor) {

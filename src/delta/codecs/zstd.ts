@@ -1,9 +1,10 @@
 /** The codecs that the runtime's zstd gives: whole content, and content against bases. */
 
 import { MAX_DICTIONARY_CODEC_BYTES } from '../../core/limits.ts';
-import type { Base, Codec } from '../codec.ts';
+import type { Codec } from '../codec.ts';
 import { damagedDelta } from '../damage.ts';
 import { readBases } from '../read-base.ts';
+import { totalSize } from '../total-size.ts';
 import { compressFrame, compressFrameStream, decompressFrame, windowLogFor } from './zstd-frame.ts';
 
 /**
@@ -70,7 +71,3 @@ export const zstdBase: Codec = {
     yield* decompressFrame(stored, { rawLength, maxWindowLog: windowLogFor(baseBytes + rawLength), dictionary });
   },
 };
-
-function totalSize(bases: readonly Base[]): number {
-  return bases.reduce((total, { size }) => total + size, 0);
-}

@@ -3,6 +3,7 @@ import { resolve } from 'node:path';
 import { type Command, Option } from 'commander';
 import type { Channel, RampPoint } from '../../../repository/channel.ts';
 import type { ChannelPolicy } from '../../../repository/channels.ts';
+import { formatTime } from '../../../repository/json-fields.ts';
 import type { CliContext } from '../../context.ts';
 import { outputOf } from '../../output.ts';
 import {
@@ -96,7 +97,7 @@ async function parsePolicy({ ramp, halt, urgent, floor }: ChannelOptions): Promi
               remedy: 'write it like 2030-03-01T06:00:00Z=10',
             });
           }
-          return [`${time.toISOString().slice(0, 19)}Z`, percent];
+          return [formatTime(time), percent];
         });
   return {
     ...(points === undefined ? {} : { ramp: points.sort(([a], [b]) => (a < b ? -1 : 1)) }),

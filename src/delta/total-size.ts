@@ -1,0 +1,4 @@
+/** Sum of sizes, in bytes. */
+export function totalSize(sized: readonly { readonly size: number }[]): number {
+  return sized.reduce((total, { size }) => total + size, 0);
+}
