@@ -9,6 +9,7 @@ import { encodeZstdStream, fitsZstdBase, zstd } from './codecs/zstd.ts';
 import { compressionMemory } from './codecs/zstd-frame.ts';
 import { codecNamed } from './codecs.ts';
 import type { Encoded, EncodeJob } from './encode-worker.ts';
+import type { Group } from './groups.ts';
 import { streamBase } from './read-base.ts';
 import type { Spool, Spooled } from './spool.ts';
 import { totalSize } from './total-size.ts';
@@ -59,11 +60,9 @@ export class Encoder implements AsyncDisposable {
   }
 
   /** Encodes the content of some objects as one, by the smallest of all ways, to the spool. */
-  async encodeRecord(
-    members: readonly ObjectReference[],
-    bases: readonly ObjectReference[],
-    spool: Spool,
-  ): Promise<EncodedRecord> {
+  async encodeRecord(group: Group, spool: Spool): Promise<EncodedRecord> {
+    const { bases } = group;
+    const members = group.members.map(({ object }) => object);
     const targetBytes = totalSize(members);
     const baseBytes = totalSize(bases);
     const usable = fitsZstdBase(baseBytes, targetBytes) ? bases : [];

@@ -1,8 +1,10 @@
 /** Divides the new objects of a delta into records: large ones alone, small ones in solid groups of their like. */
 import type { ByteString } from '../core/bytes.ts';
+import type { Digest } from '../core/digest.ts';
 import type { ObjectReference } from '../tree/references.ts';
 import { type Kind, kindOf } from './kinds.ts';
 import { extensionOf } from './names.ts';
+import { totalSize } from './total-size.ts';
 
 /** A new object, and what is known of it before it is encoded. */
 export interface NewObject extends ObjectReference {
@@ -10,14 +12,21 @@ export interface NewObject extends ObjectReference {
   readonly number: number;
   /** Its first name in the to-images. */
   readonly path: ByteString;
-  /** The old object that should help. */
-  readonly base: ObjectReference | undefined;
+  /** The old objects that should help: none, one, or several that help with different parts of it. */
+  readonly bases: readonly ObjectReference[];
+}
+
+/** An object of a group. */
+export interface Member {
+  readonly object: NewObject;
+  /** Its bases, as indexes into those of the group. */
+  readonly bases: readonly number[];
 }
 
 /** Objects that are encoded together. */
 export interface Group {
   readonly kind: Kind;
-  readonly members: readonly NewObject[];
+  readonly members: readonly Member[];
   /** The bases of all members, each once. */
   readonly bases: readonly ObjectReference[];
 }
@@ -48,12 +57,12 @@ export function groupObjects(objects: readonly NewObject[]): Group[] {
   const open = new Map<string, OpenGroup>();
   for (const object of objects) {
     const kind = kindOf(object.path);
-    const base = usableBase(object);
-    const isAlone = object.size >= limitsFor(base !== undefined).object;
+    const bases = usableBases(object);
+    const isAlone = object.size >= limitsFor(bases.length > 0).object;
     const key = `${kind} ${extensionOf(object.path)}`;
-    if (!isAlone && open.get(key)?.add(object, base)) continue;
+    if (!isAlone && open.get(key)?.add(object, bases)) continue;
     const group = new OpenGroup(kind);
-    group.add(object, base);
+    group.add(object, bases);
     groups.push(group);
     if (!isAlone) open.set(key, group);
   }
@@ -64,15 +73,16 @@ function limitsFor(hasBases: boolean): Limits {
   return hasBases ? WITH_BASES : WITHOUT_BASES;
 }
 
-function usableBase({ base, size }: NewObject): ObjectReference | undefined {
+function usableBases({ bases, size }: NewObject): readonly ObjectReference[] {
   const isSmall = size < WITH_BASES.object;
-  return base === undefined || (isSmall && base.size > GROUP_BASE_BYTES) ? undefined : base;
+  return isSmall && totalSize(bases) > GROUP_BASE_BYTES ? [] : bases;
 }
 
 class OpenGroup implements Group {
   readonly kind: Kind;
-  readonly members: NewObject[] = [];
+  readonly members: Member[] = [];
   readonly bases: ObjectReference[] = [];
+  readonly #indexes = new Map<Digest, number>();
   #bytes = 0;
   #baseBytes = 0;
 
@@ -81,16 +91,26 @@ class OpenGroup implements Group {
   }
 
   /** False when the object does not fit any more; the first one always does. */
-  add(object: NewObject, base: ObjectReference | undefined): boolean {
-    const isNew = base !== undefined && !this.bases.some(({ digest }) => digest === base.digest);
+  add(object: NewObject, bases: readonly ObjectReference[]): boolean {
     const bytes = this.#bytes + object.size;
-    const baseBytes = this.#baseBytes + (isNew ? base.size : 0);
+    const baseBytes = this.#baseBytes + totalSize(bases.filter(({ digest }) => !this.#indexes.has(digest)));
     const limit = limitsFor(baseBytes > 0).content;
     if (this.members.length > 0 && (bytes > limit || baseBytes > GROUP_BASE_BYTES)) return false;
-    this.members.push(object);
-    if (isNew) this.bases.push(base);
+    this.members.push({ object, bases: bases.map((base) => this.#indexOf(base)) });
     this.#bytes = bytes;
     this.#baseBytes = baseBytes;
     return true;
   }
+
+  #indexOf(base: ObjectReference): number {
+    const known = this.#indexes.get(base.digest);
+    if (known !== undefined) return known;
+    this.#indexes.set(base.digest, this.bases.length);
+    return this.bases.push(base) - 1;
+  }
+}
+
+/** Bytes of a group's content. */
+export function contentSize({ members }: Group): number {
+  return members.reduce((sum, { object }) => sum + object.size, 0);
 }

@@ -1,9 +1,8 @@
 /** What a delta is made of, for people who want to know where its bytes are. */
 import { toText } from '../core/bytes.ts';
-import type { Group } from './groups.ts';
+import { contentSize, type Group } from './groups.ts';
 import type { DeltaRecord } from './header.ts';
 import type { Kind } from './kinds.ts';
-import { totalSize } from './total-size.ts';
 
 /** Bytes before and after encoding. */
 export interface Share {
@@ -47,16 +46,17 @@ export function summarizeRecords(
 ): Pick<DeltaSummary, 'records' | 'objects' | 'byCodec' | 'byKind' | 'largest'> {
   const byCodec: Record<string, Share> = {};
   const byKind: Record<string, Share> = {};
-  const contributors = groups.map(({ kind, members }, index): Contributor => {
+  const contributors = groups.map((group, index): Contributor => {
+    const { kind, members } = group;
     const { codec, stored } = records[index]!;
-    const raw = totalSize(members);
+    const raw = contentSize(group);
     for (const share of [shareOf(byCodec, codec), shareOf(byKind, kind)]) {
       share.records++;
       share.objects += members.length;
       share.raw += raw;
       share.stored += stored;
     }
-    return { path: toText(members[0]!.path), kind, codec, objects: members.length, raw, stored };
+    return { path: toText(members[0]!.object.path), kind, codec, objects: members.length, raw, stored };
   });
   return {
     records: records.length,

@@ -12,14 +12,13 @@ import { BaseFinder, namedObjects } from './bases.ts';
 import { zstdLevel } from './codecs/zstd.ts';
 import { compressFrame, windowLogFor } from './codecs/zstd-frame.ts';
 import { type EncodedRecord, Encoder, type ObjectReader } from './encoder.ts';
-import { type Group, groupObjects } from './groups.ts';
+import { contentSize, type Group, groupObjects } from './groups.ts';
 import { type DeltaRecord, encodeHeader, type ImagePart } from './header.ts';
 import { encodeImagePart } from './image-section.ts';
 import { type ObjectOrder, orderObjects } from './object-order.ts';
 import { encodePrologue } from './prologue.ts';
 import { Spool } from './spool.ts';
 import { type DeltaSummary, summarizeRecords } from './summary.ts';
-import { totalSize } from './total-size.ts';
 
 export type { ObjectReader } from './encoder.ts';
 export type { DeltaSummary } from './summary.ts';
@@ -92,7 +91,8 @@ function newObjects({ from, to }: DeltaJob, { fresh }: ObjectOrder) {
   const bases = new BaseFinder(treesOf(from));
   return fresh.map((object, number) => {
     const path = paths.get(object.digest)!;
-    return { ...object, number, path, base: bases.find(path, object.size) };
+    const base = bases.find(path, object.size);
+    return { ...object, number, path, bases: base === undefined ? [] : [base] };
   });
 }
 
@@ -116,14 +116,13 @@ async function encodeGroups(
 ): Promise<EncodedRecord[]> {
   const step = 'encode';
   const encoded = new Array<EncodedRecord>(groups.length);
-  const sizes = groups.map(({ members }) => totalSize(members));
+  const sizes = groups.map(contentSize);
   progress({ kind: 'start', step, unit: 'bytes', total: sizes.reduce((sum, size) => sum + size, 0) });
   let done = 0;
   const bySize = [...groups.keys()].sort((a, b) => sizes[b]! - sizes[a]!);
   const results = await Promise.allSettled(
     bySize.map(async (index) => {
-      const { members, bases } = groups[index]!;
-      encoded[index] = await encoder.encodeRecord(members, bases, spool);
+      encoded[index] = await encoder.encodeRecord(groups[index]!, spool);
       done += sizes[index]!;
       progress({ kind: 'advance', step, done });
     }),
@@ -144,7 +143,7 @@ function recordsOf(groups: readonly Group[], encoded: readonly EncodedRecord[], 
   return groups.map(({ members, bases }, index) => {
     const { codec, usesBases, spooled } = encoded[index]!;
     return {
-      members: members.map(({ number }) => number),
+      members: members.map(({ object }) => object.number),
       codec,
       bases: usesBases ? bases.map(({ digest }) => numbers.get(digest)!) : [],
       stored: spooled.length,
