@@ -134,3 +134,12 @@ export const MAX_DELTA_CODECS = 64;
 
 /** Memory of the codec zstd-base: twice the bases (as read, and in zstd) and once the content. The 47 MB of libnode.so fit. */
 export const MAX_DICTIONARY_CODEC_BYTES = 160 << 20;
+
+/** Name of a section of an ELF file: what linkers and kernels write stays below 100. */
+export const MAX_ELF_NAME_BYTES = 255;
+
+/**
+ * Largest old file that is rewritten by a projection, which holds it in memory whole: the vmlinux of a distribution's kernel (53 MB) and the
+ * libnode.so of Node (47 MB) fit, and a decoder stays below 150 MB with it.
+ */
+export const MAX_PROJECTED_BYTES = 64 << 20;
