@@ -150,8 +150,8 @@ class ApplyRun {
   async #make(record: PlannedRecord, stored: AsyncIterable<Uint8Array> | Iterable<Uint8Array>): Promise<void> {
     try {
       const bases = record.bases.map((base) => this.#baseOf(base));
-      const rawLength = totalSize(record.members);
-      const content = codecNamed(record.codec).decode(asyncOf(stored), bases, rawLength);
+      const sizes = record.members.map(({ size }) => size);
+      const content = codecNamed(record.codec).decode(asyncOf(stored), bases, sizes);
       await using cutter = new Cutter(content, () => damagedDelta('a record holds less than its objects'));
       for (const { digest, size } of record.members) {
         if (record.kept.has(digest) && !this.#batch.has(digest, size))

@@ -10,13 +10,22 @@ export interface Base {
 export interface EncodeOptions {
   /** 1 (fastest) to 9 (smallest). */
   readonly effort: number;
+  /** Sizes of the members, the objects that the target is made of one after the other: 1 or more; their sum is the target's size. */
+  readonly members: readonly number[];
+  /** For each member the bases that should help it, as indexes into the bases. A codec may use them otherwise. */
+  readonly basesOf: readonly (readonly number[])[];
+}
+
+/** Options for a target that is one member, which every base should help. */
+export function oneMember(size: number, baseCount: number, effort: number): EncodeOptions {
+  return { effort, members: [size], basesOf: [Array.from({ length: baseCount }, (_, index) => index)] };
 }
 
 /**
  * A codec is deterministic: the same target, bases and options give the same bytes on every machine with the same codec version.
  *
  * - `encode` gives the stored bytes, or undefined where the codec does not fit (too large, no bases).
- * - `decode` yields exactly `rawLength` bytes; anything else in the stored bytes (too short, too long, rubbish, more memory
+ * - `decode` yields exactly the content of members of these sizes, one after the other; anything else in the stored bytes (too short, too long, rubbish, more memory
  *   than `core/limits.ts` allows) ends as OsupdError `damaged-delta`. It reads `stored` front to back once, and never
  *   allocates from a number in it that was not checked.
  */
@@ -26,5 +35,9 @@ export interface Codec {
   /** True: it takes one or more bases, always; false: it takes none. */
   readonly usesBases: boolean;
   encode(target: Uint8Array, bases: readonly Base[], options: EncodeOptions): Promise<Uint8Array | undefined>;
-  decode(stored: AsyncIterable<Uint8Array>, bases: readonly Base[], rawLength: number): AsyncIterable<Uint8Array>;
+  decode(
+    stored: AsyncIterable<Uint8Array>,
+    bases: readonly Base[],
+    members: readonly number[],
+  ): AsyncIterable<Uint8Array>;
 }

@@ -1,12 +1,13 @@
 /** Encodes records and images on a thread of its own. */
 import { serveJobs } from '../core/workers.ts';
+import type { EncodeOptions } from './codec.ts';
 import { CODECS } from './codecs.ts';
 import { memoryBase } from './read-base.ts';
 
 export interface EncodeJob {
   readonly target: Uint8Array;
   readonly bases: readonly Uint8Array[];
-  readonly effort: number;
+  readonly options: EncodeOptions;
 }
 
 export interface Encoded {
@@ -27,11 +28,11 @@ async function encode(job: EncodeJob): Promise<Encoded | undefined> {
   return smaller(based, await smallest(job, false));
 }
 
-async function smallest({ target, bases, effort }: EncodeJob, usesBases: boolean): Promise<Encoded | undefined> {
+async function smallest({ target, bases, options }: EncodeJob, usesBases: boolean): Promise<Encoded | undefined> {
   let best: Encoded | undefined;
   for (const codec of CODECS) {
     if (codec.usesBases !== usesBases) continue;
-    const stored = await codec.encode(target, usesBases ? bases.map(memoryBase) : [], { effort });
+    const stored = await codec.encode(target, usesBases ? bases.map(memoryBase) : [], options);
     // A copy: what a codec gives may lie in a buffer that is shared or larger.
     if (stored !== undefined) best = smaller(best, { codec: codec.name, stored: Uint8Array.from(stored) });
   }

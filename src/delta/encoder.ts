@@ -5,6 +5,7 @@ import { WorkerPool, workerModule } from '../core/workers.ts';
 import type { OpenObject } from '../objects/pool.ts';
 import type { ObjectReference } from '../tree/references.ts';
 import { ByteBudget } from './budget.ts';
+import { type EncodeOptions, oneMember } from './codec.ts';
 import { encodeZstdStream, fitsZstdBase, zstd } from './codecs/zstd.ts';
 import { compressionMemory } from './codecs/zstd-frame.ts';
 import { codecNamed } from './codecs.ts';
@@ -53,7 +54,9 @@ export class Encoder implements AsyncDisposable {
   async encodeBytes(target: Uint8Array, base: Uint8Array | undefined): Promise<Encoded> {
     const release = await this.#budget.acquire(compressionMemory(target.length, base?.length ?? 0));
     try {
-      return await this.#run(Uint8Array.from(target), base === undefined ? [] : [Uint8Array.from(base)]);
+      const bases = base === undefined ? [] : [Uint8Array.from(base)];
+      const options = oneMember(target.length, bases.length, this.#effort);
+      return await this.#run(Uint8Array.from(target), bases, options);
     } finally {
       release();
     }
@@ -73,7 +76,7 @@ export class Encoder implements AsyncDisposable {
       if (this.#failed) throw new OsupdError('interrupted', 'stopped before the work was done');
       return streamed
         ? await this.#encodeStream(members, targetBytes, spool)
-        : await this.#encodeInMemory(members, usable, spool);
+        : await this.#encodeInMemory(usable === bases ? group : withoutBases(group), spool);
     } catch (error) {
       this.#failed = true;
       throw error;
@@ -86,15 +89,15 @@ export class Encoder implements AsyncDisposable {
     await this.#workers.close();
   }
 
-  async #encodeInMemory(
-    members: readonly ObjectReference[],
-    bases: readonly ObjectReference[],
-    spool: Spool,
-  ): Promise<EncodedRecord> {
-    const target = await this.#readObjects(members);
+  async #encodeInMemory({ members, bases }: Group, spool: Spool): Promise<EncodedRecord> {
+    const target = await this.#readObjects(members.map(({ object }) => object));
     const separate: Uint8Array<ArrayBuffer>[] = [];
     for (const base of bases) separate.push(await this.#readObjects([base]));
-    const { codec, stored } = await this.#run(target, separate);
+    const { codec, stored } = await this.#run(target, separate, {
+      effort: this.#effort,
+      members: members.map(({ object }) => object.size),
+      basesOf: members.map((member) => member.bases),
+    });
     return { codec, usesBases: codecNamed(codec).usesBases, spooled: await spool.write([stored]) };
   }
 
@@ -103,9 +106,13 @@ export class Encoder implements AsyncDisposable {
     return { codec: zstd.name, usesBases: false, spooled };
   }
 
-  async #run(target: Uint8Array<ArrayBuffer>, bases: readonly Uint8Array<ArrayBuffer>[]): Promise<Encoded> {
+  async #run(
+    target: Uint8Array<ArrayBuffer>,
+    bases: readonly Uint8Array<ArrayBuffer>[],
+    options: EncodeOptions,
+  ): Promise<Encoded> {
     const moved = [target.buffer, ...bases.map(({ buffer }) => buffer)];
-    const encoded = await this.#workers.run({ target, bases, effort: this.#effort }, moved);
+    const encoded = await this.#workers.run({ target, bases, options }, moved);
     if (encoded === undefined) throw new OsupdError('internal', 'no codec takes this content');
     return encoded;
   }
@@ -138,4 +145,8 @@ export class Encoder implements AsyncDisposable {
       facts: { object: digest },
     });
   }
+}
+
+function withoutBases(group: Group): Group {
+  return { ...group, members: group.members.map(({ object }) => ({ object, bases: [] })), bases: [] };
 }

@@ -5,6 +5,7 @@ import { MAX_DELTA_CODECS, MAX_DELTA_IMAGES, MAX_IMAGE_BYTES } from '../core/lim
 import { codecNamed } from './codecs.ts';
 import { damagedDelta, damagedPart } from './damage.ts';
 import { readSigned, writeSigned } from './signed.ts';
+import { sum } from './total-size.ts';
 
 /** How an image is in the image section: its bytes, or the form of its tree with the image's format version. */
 const IMAGE_METHODS = ['whole', 'tree-v0', 'tree-v1'] as const;
@@ -174,8 +175,4 @@ function readDifferences(reader: ByteReader, count: number, what: string): numbe
     expected = number + 1;
     return number;
   });
-}
-
-function sum(numbers: readonly number[]): number {
-  return numbers.reduce((total, number) => total + number, 0);
 }

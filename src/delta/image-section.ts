@@ -135,7 +135,7 @@ export async function decodeImagePart(
   const base = part.base === undefined ? undefined : known[part.base];
   const codec = codecNamed(part.codec);
   const frame = stored.subarray(0, stored.length - digests * 32);
-  const decode = (bases: readonly Base[]) => collect(codec.decode(streamOf(frame), bases, raw));
+  const decode = (bases: readonly Base[]) => collect(codec.decode(streamOf(frame), bases, [raw]));
   if (method === 'whole') return decode(codec.usesBases && base ? [memoryBase(base.bytes)] : []);
   const columns = await decode(codec.usesBases && base ? [memoryBase(columnsOf(base))] : []);
   const tree = readTreeForm({ columns, digests: stored.subarray(frame.length) }, base?.tree);

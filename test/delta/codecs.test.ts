@@ -2,7 +2,7 @@
 import { describe, expect, it } from 'vitest';
 import { collect } from '../../src/core/bytes.ts';
 import { MAX_DICTIONARY_CODEC_BYTES } from '../../src/core/limits.ts';
-import type { Base, Codec } from '../../src/delta/codec.ts';
+import { type Base, type Codec, oneMember } from '../../src/delta/codec.ts';
 import { compressFrame } from '../../src/delta/codecs/zstd-frame.ts';
 import { CODECS, codecNamed } from '../../src/delta/codecs.ts';
 import { memoryBase } from '../../src/delta/read-base.ts';
@@ -25,13 +25,13 @@ function basesFor({ usesBases }: Codec): Base[] {
 }
 
 async function encode(codec: Codec, target: Uint8Array, effort = 3): Promise<Uint8Array> {
-  const stored = await codec.encode(target, basesFor(codec), { effort });
+  const stored = await codec.encode(target, basesFor(codec), oneMember(target.length, basesFor(codec).length, effort));
   if (stored === undefined) throw new Error(`${codec.name} does not take the content`);
   return Uint8Array.from(stored);
 }
 
 function decode(codec: Codec, stored: Uint8Array, rawLength: number, chunk = 4096, bases = basesFor(codec)) {
-  return collect(codec.decode(chunksOf(stored, chunk), bases, rawLength));
+  return collect(codec.decode(chunksOf(stored, chunk), bases, [rawLength]));
 }
 
 /** Decodes what may be damaged: the content, or undefined where that is refused. Other errors, and more than was declared, fail. */
@@ -39,7 +39,7 @@ async function tryDecode(codec: Codec, stored: Uint8Array, rawLength: number): P
   const parts: Uint8Array[] = [];
   let length = 0;
   try {
-    for await (const part of codec.decode(chunksOf(stored, 4096), basesFor(codec), rawLength)) {
+    for await (const part of codec.decode(chunksOf(stored, 4096), basesFor(codec), [rawLength])) {
       length += part.length;
       parts.push(part);
       expect(length).toBeLessThanOrEqual(rawLength);
@@ -84,7 +84,9 @@ for (const codec of CODECS) {
         );
         expect(wrong?.equals(target)).not.toBe(true);
       } else {
-        expect(await codec.encode(target, OLD.map(memoryBase), { effort: 3 })).toHaveLength(stored.length);
+        expect(await codec.encode(target, OLD.map(memoryBase), oneMember(target.length, OLD.length, 3))).toHaveLength(
+          stored.length,
+        );
       }
     });
 
@@ -126,7 +128,7 @@ for (const codec of CODECS) {
         throw new RangeError('the line is cut');
       };
       // As damage with that cause, or as it is: never as content.
-      const error = await collect(codec.decode(failing(), basesFor(codec), text.length)).catch((thrown) => thrown);
+      const error = await collect(codec.decode(failing(), basesFor(codec), [text.length])).catch((thrown) => thrown);
       expect(String(error.message)).toContain('the line is cut');
     });
 
@@ -141,7 +143,7 @@ for (const codec of CODECS) {
           ended = true;
         }
       };
-      for await (const _ of codec.decode(source(), basesFor(codec), target.length)) break;
+      for await (const _ of codec.decode(source(), basesFor(codec), [target.length])) break;
       await expect.poll(() => ended).toBe(true);
     });
   });
@@ -154,7 +156,7 @@ describe('zstd', () => {
     for (const codec of CODECS) {
       let given = 0;
       const swelling = async () => {
-        for await (const chunk of codec.decode(chunksOf(bomb, 4096), basesFor(codec), 100_000)) given += chunk.length;
+        for await (const chunk of codec.decode(chunksOf(bomb, 4096), basesFor(codec), [100_000])) given += chunk.length;
       };
       await expect(swelling()).rejects.toMatchObject({ code: 'damaged-delta' });
       expect(given).toBeLessThanOrEqual(100_000);
@@ -173,11 +175,11 @@ describe('zstd', () => {
       size: MAX_DICTIONARY_CODEC_BYTES / 2,
       read: () => Promise.reject(new Error('it must not be read')),
     };
-    expect(await codec.encode(text, [huge], { effort: 1 })).toBeUndefined();
+    expect(await codec.encode(text, [huge], oneMember(text.length, 1, 1))).toBeUndefined();
     await expect(decode(codec, new Uint8Array(9), text.length, 9, [huge])).rejects.toMatchObject({
       code: 'damaged-delta',
     });
-    expect(await codec.encode(text, [], { effort: 1 })).toBeUndefined();
+    expect(await codec.encode(text, [], oneMember(text.length, 0, 1))).toBeUndefined();
   });
 });
 

@@ -4,7 +4,7 @@ import { MAX_DICTIONARY_CODEC_BYTES } from '../../core/limits.ts';
 import type { Codec } from '../codec.ts';
 import { damagedDelta } from '../damage.ts';
 import { readBases } from '../read-base.ts';
-import { totalSize } from '../total-size.ts';
+import { sum, totalSize } from '../total-size.ts';
 import { compressFrame, compressFrameStream, decompressFrame, windowLogFor } from './zstd-frame.ts';
 
 /**
@@ -31,8 +31,8 @@ export const zstd: Codec = {
   async encode(target, _bases, { effort }) {
     return compressFrame(target, wholeOptions(target.length, effort));
   },
-  decode(stored, _bases, rawLength) {
-    return decompressFrame(stored, { rawLength, maxWindowLog: WHOLE_WINDOW_LOG });
+  decode(stored, _bases, members) {
+    return decompressFrame(stored, { rawLength: sum(members), maxWindowLog: WHOLE_WINDOW_LOG });
   },
 };
 
@@ -64,7 +64,8 @@ export const zstdBase: Codec = {
       dictionary,
     });
   },
-  async *decode(stored, bases, rawLength) {
+  async *decode(stored, bases, members) {
+    const rawLength = sum(members);
     const baseBytes = totalSize(bases);
     if (!fitsZstdBase(baseBytes, rawLength)) throw damagedDelta(`a record has bases of ${baseBytes} bytes`);
     const dictionary = await readBases(bases);
