@@ -2,6 +2,9 @@
  * Reference projection: rewrites the references in an old file (branch targets, addresses, relocations, indexes) to what they should
  * be in the new one, so that what is left to code is what really changed. A wrong guess costs bytes, never correctness: the
  * rewritten file is only what the new one is differenced against, and encoder and decoder rewrite alike.
+ *
+ * For each member of a record, in their order, both sides call `project` once (the encoder with what `describe` gave), then `learn` where
+ * there is one, with the member's content; `RecordMemory` is one for each record.
  */
 import type { CoarseMap } from '../align/coarse-map.ts';
 
@@ -16,19 +19,49 @@ export function newByteClasses(size: number): ByteClasses {
   return new Uint8Array((size + 1) >>> 1);
 }
 
+/**
+ * What the members of one record teach each other. Encoder and decoder make a new one for each record, give it to each member's
+ * projection in the order of the members, and so know the same at each.
+ */
+export class RecordMemory {
+  readonly #parts = new Map<new () => object, object>();
+
+  /** The record's one object of a class: each projection keeps one of its own. */
+  of<Part extends object>(part: new () => Part): Part {
+    const known = this.#parts.get(part);
+    if (known !== undefined) return known as Part;
+    const made = new part();
+    this.#parts.set(part, made);
+    return made;
+  }
+}
+
+/** What a projection made of an old file. */
+export interface Projected {
+  /** What the new file is differenced against: the old file itself, rewritten, or another of the new file's size. */
+  readonly bytes: Uint8Array;
+  /** Of `bytes`. */
+  readonly classes: ByteClasses;
+  /** To be called once with the true new file, before the next member is projected: keeps what it teaches in the record's memory. */
+  learn?(next: Uint8Array): void;
+}
+
 /** A way to project files of one kind. Deterministic: the same input gives the same bytes on every machine. */
 export interface Projection {
   /** Name in a record: `[a-z0-9-]`; a changed rule is a new name. */
   readonly name: string;
+  /** False where the description alone says what moved: then an empty map will do, and a record need not hold one. */
+  readonly usesMap: boolean;
   /**
    * The encoder's side: what the decoder must know of the new file besides the map, as short as possible. undefined where the two files are
    * not of this kind.
    */
   describe(old: Uint8Array, next: Uint8Array, map: CoarseMap): Uint8Array | undefined;
   /**
-   * Rewrites the old file in place and marks what its bytes are. Neither the file, the map nor the description is trusted: whatever they
-   * hold, it ends after a time and with memory in proportion to the file.
+   * Rewrites the old file, in place or to one of the new file's size, and marks what its bytes are. Neither the file, the map nor the
+   * description is trusted: whatever they hold, it ends after a time and with memory in proportion to both sizes.
+   * @param nextSize the size of the new file, a number that the caller has checked.
    * @throws OsupdError `damaged-delta` for a description that no encoder makes. A file that is not of this kind is left as it is.
    */
-  project(old: Uint8Array, map: CoarseMap, description: Uint8Array, classes: ByteClasses): void;
+  project(old: Uint8Array, nextSize: number, map: CoarseMap, description: Uint8Array, memory: RecordMemory): Projected;
 }
