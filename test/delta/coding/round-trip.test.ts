@@ -1,0 +1,82 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { ControlDecoder, ControlEncoder } from '../../../src/delta/coding/control.ts';
+import { LiteralDecoder, LiteralEncoder } from '../../../src/delta/coding/literal.ts';
+import { ResidualDecoder, ResidualEncoder } from '../../../src/delta/coding/residual.ts';
+
+const copies = fc.array(
+  fc.record({
+    predicted: fc.uint8Array({ maxLength: 3000 }),
+    changes: fc.array(fc.record({ at: fc.nat(2999), by: fc.nat(255) }), { maxLength: 40 }),
+    oldAt: fc.nat(100_000),
+    projected: fc.boolean(),
+  }),
+  { maxLength: 12 },
+);
+
+describe('coding', () => {
+  it('gives back the residuals of any copies', () => {
+    fc.assert(
+      fc.property(copies, (list) => {
+        const encoder = new ResidualEncoder();
+        const classes = Uint8Array.from({ length: 60_000 }, (_, at) => (at * 7) & 255);
+        const parts = list.map(({ predicted, changes, oldAt, projected }) => {
+          const actual = predicted.slice();
+          for (const { at, by } of changes) if (at < actual.length) actual[at]! += by;
+          const context = { classes: projected ? classes : undefined, oldAt, newAt: 0 };
+          encoder.add(predicted, actual, context);
+          return { predicted, actual, context };
+        });
+        const decoder = new ResidualDecoder(encoder.finish());
+        for (const { predicted, actual, context } of parts) {
+          const bytes = predicted.slice();
+          decoder.next(bytes, context);
+          expect(bytes).toEqual(actual);
+        }
+        decoder.finish();
+      }),
+      { numRuns: 60 },
+    );
+  });
+
+  it('gives back any literals', () => {
+    fc.assert(
+      fc.property(fc.uint8Array({ maxLength: 5000 }), fc.array(fc.nat(300)), (bytes, lengths) => {
+        const encoder = new LiteralEncoder();
+        const ranges: [number, number][] = [];
+        let at = 0;
+        for (const length of lengths) {
+          const to = Math.min(at + length, bytes.length);
+          ranges.push([at, to]);
+          encoder.add(bytes, at, to);
+          at = Math.min(to + 10, bytes.length);
+        }
+        const decoder = new LiteralDecoder(encoder.finish());
+        const window = bytes.slice();
+        for (const [from, to] of ranges) window.fill(0, from, to);
+        for (const [from, to] of ranges) decoder.next(window, from, to);
+        decoder.finish();
+        expect(window).toEqual(bytes);
+      }),
+      { numRuns: 60 },
+    );
+  });
+
+  it('gives back any control numbers', () => {
+    const length = fc.oneof(fc.nat(20), fc.nat(5000), fc.integer({ min: 0, max: 0xfffffffe }));
+    const seek = fc.oneof(
+      fc.constant(0),
+      fc.integer({ min: -3000, max: 3000 }),
+      fc.integer({ min: -(2 ** 31) + 1, max: 2 ** 31 - 1 }),
+    );
+    fc.assert(
+      fc.property(fc.array(fc.record({ literal: length, copy: length, seek })), (list) => {
+        const encoder = new ControlEncoder();
+        for (const { literal, copy, seek } of list) encoder.add(literal, copy, seek);
+        const decoder = new ControlDecoder(encoder.finish());
+        for (const control of list) expect(decoder.next()).toEqual(control);
+        decoder.finish();
+      }),
+    );
+  });
+});
