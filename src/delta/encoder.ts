@@ -1,8 +1,6 @@
 /** Encodes on all cores, with a bound on the bytes that are worked on at the same time. */
-import type { Digest } from '../core/digest.ts';
 import { OsupdError } from '../core/errors.ts';
 import { WorkerPool, workerModule } from '../core/workers.ts';
-import type { OpenObject } from '../objects/pool.ts';
 import type { ObjectReference } from '../tree/references.ts';
 import { ByteBudget } from './budget.ts';
 import { type EncodeOptions, oneMember } from './codec.ts';
@@ -11,14 +9,12 @@ import { compressionMemory } from './codecs/zstd-frame.ts';
 import { codecNamed } from './codecs.ts';
 import type { Encoded, EncodeJob } from './encode-worker.ts';
 import type { Group } from './groups.ts';
+import { type ObjectReader, openExactly } from './object-reader.ts';
 import { streamBase } from './read-base.ts';
 import type { Spool, Spooled } from './spool.ts';
 import { totalSize } from './total-size.ts';
 
-/** Reads the objects of a delta's images: a pool, or a repository's store. */
-export interface ObjectReader {
-  openObject(digest: Digest): Promise<OpenObject>;
-}
+export type { ObjectReader } from './object-reader.ts';
 
 /** Memory of the records that are encoded at the same time, for each thread. A record that needs more is encoded alone. */
 const WORKING_BYTES = 224 << 20;
@@ -130,20 +126,9 @@ export class Encoder implements AsyncDisposable {
   /** One after the other: a group may have thousands. */
   async *#streamObjects(objects: readonly ObjectReference[]): AsyncGenerator<Uint8Array> {
     for (const object of objects) {
-      await using opened = await this.#open(object);
+      await using opened = await openExactly(this.#store, object);
       yield* streamBase(opened);
     }
-  }
-
-  async #open({ digest, size }: ObjectReference): Promise<OpenObject> {
-    const object = await this.#store.openObject(digest);
-    if (object.size === size) return object;
-    await object.close();
-    throw new OsupdError('damaged-store', `the object has ${object.size} bytes, its image says ${size}`, {
-      where: object.path,
-      remedy: 'build the image again, or run "osupd fsck"',
-      facts: { object: digest },
-    });
   }
 }
 

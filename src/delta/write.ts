@@ -11,16 +11,20 @@ import type { Tree } from '../tree/tree.ts';
 import { BaseFinder, namedObjects } from './bases.ts';
 import { zstdLevel } from './codecs/zstd.ts';
 import { compressFrame, windowLogFor } from './codecs/zstd-frame.ts';
-import { type EncodedRecord, Encoder, type ObjectReader } from './encoder.ts';
-import { contentSize, type Group, groupObjects } from './groups.ts';
+import { encodeGroups } from './encode-groups.ts';
+import { type EncodedRecord, Encoder } from './encoder.ts';
+import { type Group, groupObjects } from './groups.ts';
 import { type DeltaRecord, encodeHeader, type ImagePart } from './header.ts';
 import { encodeImagePart } from './image-section.ts';
+import type { JobResults } from './jobs/job-results.ts';
+import { type RecordJob, recordJob } from './jobs/record-job.ts';
 import { type ObjectOrder, orderObjects } from './object-order.ts';
+import type { ObjectReader } from './object-reader.ts';
 import { encodePrologue } from './prologue.ts';
 import { Spool } from './spool.ts';
 import { type DeltaSummary, summarizeRecords } from './summary.ts';
 
-export type { ObjectReader } from './encoder.ts';
+export type { ObjectReader } from './object-reader.ts';
 export type { DeltaSummary } from './summary.ts';
 
 export interface DeltaImage {
@@ -44,6 +48,8 @@ export interface DeltaJob {
   readonly workers?: number;
   /** A directory with room for the delta: its records are kept there until the header before them can be written. */
   readonly scratch: string;
+  /** Results of {@link planJobs}' jobs: those that are there are used, and those of the others are left there. */
+  readonly results?: JobResults | undefined;
   readonly progress: Progress;
 }
 
@@ -52,13 +58,12 @@ export interface DeltaJob {
  * @throws OsupdError `usage` for images that make no delta; `damaged-store` when an object is missing.
  */
 export async function writeDelta(job: DeltaJob): Promise<DeltaSummary> {
-  checkImages(job);
-  const order = orderObjects(treesOf(job.from).map(objectsOf), treesOf(job.to).map(objectsOf));
-  const groups = groupObjects(newObjects(job, order));
+  const { order, groups } = await planGroups(job);
   await using encoder = new Encoder(job.store, job.effort, job.workers);
   await using spool = await Spool.create(job.scratch);
   const images = await encodeImages(job, encoder);
-  const encoded = await encodeGroups(groups, encoder, spool, job.progress);
+  const { store, effort, results, progress } = job;
+  const encoded = await encodeGroups(groups, { encoder, spool, store, effort, results, progress });
   const records = recordsOf(groups, encoded, order);
   const head = encodeHead(job, images, records);
   await job.out(head);
@@ -71,7 +76,26 @@ export async function writeDelta(job: DeltaJob): Promise<DeltaSummary> {
   };
 }
 
-function checkImages({ from, to }: DeltaJob): void {
+/**
+ * The jobs that make a delta's records, the largest first.
+ * @param maker as `makerOf` gives it.
+ * @throws OsupdError as {@link writeDelta}.
+ */
+export async function planJobs(job: PlannedDelta, effort: number, maker: string): Promise<RecordJob[]> {
+  const { groups } = await planGroups(job);
+  return groups.map((group) => recordJob(group, effort, maker)).sort((a, b) => b.bytes - a.bytes);
+}
+
+/** What the records of a delta follow from, together with the effort. */
+export type PlannedDelta = Pick<DeltaJob, 'from' | 'to' | 'store' | 'progress'>;
+
+async function planGroups(job: PlannedDelta): Promise<{ order: ObjectOrder; groups: Group[] }> {
+  checkImages(job);
+  const order = orderObjects(treesOf(job.from).map(objectsOf), treesOf(job.to).map(objectsOf));
+  return { order, groups: groupObjects(newObjects(job, order)) };
+}
+
+function checkImages({ from, to }: PlannedDelta): void {
   const refuse = (message: string) => new OsupdError('usage', message);
   if (to.length === 0) throw refuse('a delta must lead to an image');
   for (const images of [from, to]) {
@@ -85,7 +109,7 @@ function treesOf(images: readonly DeltaImage[]): Tree[] {
 }
 
 /** The objects that the delta must bring, with their first names and bases. */
-function newObjects({ from, to }: DeltaJob, { fresh }: ObjectOrder) {
+function newObjects({ from, to }: PlannedDelta, { fresh }: ObjectOrder) {
   const paths = new Map<Digest, ByteString>();
   for (const { digest, path } of namedObjects(treesOf(to))) if (!paths.has(digest)) paths.set(digest, path);
   const bases = new BaseFinder(treesOf(from));
@@ -105,37 +129,6 @@ async function encodeImages({ from, to }: DeltaJob, encoder: Encoder) {
       ),
     );
   return images;
-}
-
-/** Encodes all groups, those that take longest first; the results are in the order of the groups. */
-async function encodeGroups(
-  groups: readonly Group[],
-  encoder: Encoder,
-  spool: Spool,
-  progress: Progress,
-): Promise<EncodedRecord[]> {
-  const step = 'encode';
-  const encoded = new Array<EncodedRecord>(groups.length);
-  const sizes = groups.map(contentSize);
-  progress({ kind: 'start', step, unit: 'bytes', total: sizes.reduce((sum, size) => sum + size, 0) });
-  let done = 0;
-  const bySize = [...groups.keys()].sort((a, b) => sizes[b]! - sizes[a]!);
-  const results = await Promise.allSettled(
-    bySize.map(async (index) => {
-      encoded[index] = await encoder.encodeRecord(groups[index]!, spool);
-      done += sizes[index]!;
-      progress({ kind: 'advance', step, done });
-    }),
-  );
-  const failure = results.find((result) => result.status === 'rejected' && !isStopped(result.reason));
-  if (failure?.status === 'rejected') throw failure.reason;
-  progress({ kind: 'finish', step, done });
-  return encoded;
-}
-
-/** True for a record that was given up because another one failed. */
-function isStopped(reason: unknown): boolean {
-  return reason instanceof OsupdError && reason.code === 'interrupted';
 }
 
 function recordsOf(groups: readonly Group[], encoded: readonly EncodedRecord[], { old }: ObjectOrder): DeltaRecord[] {
