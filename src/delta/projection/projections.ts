@@ -2,10 +2,11 @@
 import { MAX_PROJECTED_BYTES } from '../../core/limits.ts';
 import type { CoarseMap } from '../align/coarse-map.ts';
 import { unsupportedDelta } from '../prologue.ts';
+import { linked } from './linked.ts';
 import type { Projection } from './projection.ts';
 
 /** In the order in which they are tried. */
-export const PROJECTIONS: readonly Projection[] = [];
+export const PROJECTIONS: readonly Projection[] = [linked];
 
 const BY_NAME = new Map(PROJECTIONS.map((projection) => [projection.name, projection]));
 

@@ -1,0 +1,117 @@
+/** An old linked file while its references are rewritten, with the operations that all rules share. */
+import type { CoarseMap } from '../align/coarse-map.ts';
+import { type AddressMap, CODE, OUTSIDE } from './address-map.ts';
+import type { Elf } from './elf.ts';
+import { SHF_ALLOC, SHT_NOBITS, signedWord } from './elf.ts';
+import { type ByteClasses, newByteClasses } from './projection.ts';
+import type { SectionMove } from './section-moves.ts';
+
+/** What a byte is, for the coder of residuals. Instructions of x86-64 use all of these, other things some. */
+export const OPCODE = 1;
+export const MODRM = 2;
+export const SIB = 3;
+/** One-byte operands: displacements, immediates, short jumps. */
+export const SHORT = 4;
+/** Operands of 2 to 8 bytes that are no references: the first byte, and the others. */
+export const OPERAND = 5;
+/** References from code to code (calls, jumps): the first byte, the second, the others. */
+export const BRANCH = 7;
+/** References from code to data: likewise. */
+export const ACCESS = 10;
+/** References from data, in tables of any kind: likewise. */
+export const POINTER = 13;
+
+/** Addresses are relative to `base` and modulo 2^32, offsets are in the file. */
+export class LinkedFile {
+  readonly elf: Elf;
+  readonly bytes: Uint8Array;
+  readonly view: DataView;
+  readonly coarse: CoarseMap;
+  readonly map: AddressMap;
+  readonly moves: readonly SectionMove[];
+  readonly base: number;
+  readonly classes: ByteClasses;
+  readonly #bySection: ReadonlyMap<number, SectionMove>;
+  /** Sections that have addresses and bytes. */
+  readonly #contents: readonly SectionMove[];
+  #lastHit: SectionMove | undefined;
+
+  constructor(elf: Elf, moves: readonly SectionMove[], coarse: CoarseMap, map: AddressMap, base: number) {
+    this.elf = elf;
+    this.bytes = elf.bytes;
+    this.view = elf.view;
+    this.coarse = coarse;
+    this.map = map;
+    this.moves = moves;
+    this.base = base;
+    this.classes = newByteClasses(elf.bytes.length);
+    this.#contents = moves.filter(({ old }) => (old.flags & SHF_ALLOC) !== 0 && old.type !== SHT_NOBITS);
+    this.#bySection = new Map(moves.map((move) => [move.old.index, move]));
+  }
+
+  /** A section by its number in the old file. */
+  section(index: number): SectionMove | undefined {
+    return this.#bySection.get(index);
+  }
+
+  named(name: string): SectionMove | undefined {
+    return this.moves.find(({ old }) => old.name === name);
+  }
+
+  /** The address of a byte of a section. */
+  addressAt({ old }: SectionMove, offset: number): number {
+    return (old.address - this.base + offset - old.offset) >>> 0;
+  }
+
+  /** Offset in the file of the eight bytes that have an address: -1 where there are none. */
+  offsetOf(address: number): number {
+    if (!this.#holds(this.#lastHit, address)) {
+      this.#lastHit = this.#contents.find((move) => this.#holds(move, address));
+      if (this.#lastHit === undefined) return -1;
+    }
+    const { old } = this.#lastHit!;
+    return old.offset + address - (old.address - this.base);
+  }
+
+  #holds(move: SectionMove | undefined, address: number): boolean {
+    if (move === undefined) return false;
+    const within = address - (move.old.address - this.base);
+    return within >= 0 && within + 8 <= move.old.size;
+  }
+
+  /** Marks `count` bytes: the first one of a class, the second of the next one, all others of the third. */
+  mark(at: number, count: number, kind: number): void {
+    for (let byte = 0; byte < count; byte++) this.markByte(at + byte, kind + Math.min(byte, 2));
+  }
+
+  markByte(at: number, kind: number): void {
+    const shift = (at & 1) << 2;
+    this.classes[at >>> 1] = (this.classes[at >>> 1]! & ~(15 << shift)) | (kind << shift);
+  }
+
+  /** Rewrites the 64-bit address at an offset where it is one of the file. */
+  moveWord(at: number): boolean {
+    const address = signedWord(this.view, at) - this.base;
+    if (!(address >= 0 && address < 2 ** 32) || this.map.kind(address) === OUTSIDE) return false;
+    const moved = address + this.map.shift(address) + this.base;
+    this.view.setUint32(at, moved, true);
+    this.view.setInt32(at + 4, Math.floor(moved / 2 ** 32), true);
+    this.mark(at, 8, POINTER);
+    return true;
+  }
+
+  /**
+   * Rewrites the 32-bit distance at an offset from one address to another.
+   * @param from the address that it is counted from.
+   */
+  moveDistance(at: number, from: number, kind: number): void {
+    const distance = this.view.getInt32(at, true);
+    const to = (from + distance) >>> 0;
+    this.view.setInt32(at, distance + this.map.shift(to) - this.map.shiftHere(from), true);
+    this.mark(at, 4, kind);
+  }
+
+  isCode(address: number): boolean {
+    return this.map.kind(address) === CODE;
+  }
+}
