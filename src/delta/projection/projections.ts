@@ -4,9 +4,10 @@ import type { CoarseMap } from '../align/coarse-map.ts';
 import { unsupportedDelta } from '../prologue.ts';
 import { linked } from './linked.ts';
 import type { Projection } from './projection.ts';
+import { relocatable } from './relocatable.ts';
 
 /** In the order in which they are tried. */
-export const PROJECTIONS: readonly Projection[] = [linked];
+export const PROJECTIONS: readonly Projection[] = [relocatable, linked];
 
 const BY_NAME = new Map(PROJECTIONS.map((projection) => [projection.name, projection]));
 
