@@ -143,3 +143,21 @@ export const MAX_ELF_NAME_BYTES = 255;
  * libnode.so of Node (47 MB) fit, and a decoder stays below 150 MB with it.
  */
 export const MAX_PROJECTED_BYTES = 64 << 20;
+
+/**
+ * Content of one segment of a record of the codec difference: a reader holds it, as what later bytes are foretold from. Groups of objects fit
+ * in one; an object of 47 MB has three, each of which learns anew, which costs it 2 kB.
+ */
+export const MAX_SEGMENT_BYTES = 16 << 20;
+
+/** Stored bytes of one segment, held by a reader: its content as it is, and some for plans and control numbers. */
+export const MAX_SEGMENT_STORED_BYTES = 18 << 20;
+
+/** Plans of the members of one segment (bases, coarse maps, descriptions of projections): that of a library of 20 MB has 30 kB. */
+export const MAX_SEGMENT_PLAN_BYTES = 4 << 20;
+
+/** Bytes that one suffix array covers: it takes four times as much memory. Larger old files are searched in parts. */
+export const MAX_SUFFIX_ARRAY_BYTES = 64 << 20;
+
+/** Jobs of one delta as JSON lines: 200 bytes for each object and each base, so a million of both. */
+export const MAX_JOB_PLAN_BYTES = 512 << 20;

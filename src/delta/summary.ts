@@ -12,6 +12,11 @@ export interface Share {
   stored: number;
 }
 
+/** A share with its stored bytes by codec. */
+export interface KindShare extends Share {
+  readonly codecs: Record<string, number>;
+}
+
 export interface Contributor {
   /** The record's first object's name, as text. */
   readonly path: string;
@@ -32,7 +37,7 @@ export interface DeltaSummary {
   readonly records: number;
   readonly objects: { readonly count: number; readonly bytes: number };
   readonly byCodec: Readonly<Record<string, Share>>;
-  readonly byKind: Readonly<Record<string, Share>>;
+  readonly byKind: Readonly<Record<string, KindShare>>;
   /** The records with the most bytes, the largest first. */
   readonly largest: readonly Contributor[];
 }
@@ -45,12 +50,16 @@ export function summarizeRecords(
   records: readonly DeltaRecord[],
 ): Pick<DeltaSummary, 'records' | 'objects' | 'byCodec' | 'byKind' | 'largest'> {
   const byCodec: Record<string, Share> = {};
-  const byKind: Record<string, Share> = {};
+  const byKind: Record<string, KindShare> = {};
   const contributors = groups.map((group, index): Contributor => {
     const { kind, members } = group;
     const { codec, stored } = records[index]!;
     const raw = contentSize(group);
-    for (const share of [shareOf(byCodec, codec), shareOf(byKind, kind)]) {
+    byCodec[codec] ??= emptyShare();
+    byKind[kind] ??= { ...emptyShare(), codecs: {} };
+    const { codecs } = byKind[kind];
+    codecs[codec] = (codecs[codec] ?? 0) + stored;
+    for (const share of [byCodec[codec], byKind[kind]]) {
       share.records++;
       share.objects += members.length;
       share.raw += raw;
@@ -70,7 +79,6 @@ export function summarizeRecords(
   };
 }
 
-function shareOf(shares: Record<string, Share>, name: string): Share {
-  shares[name] ??= { records: 0, objects: 0, raw: 0, stored: 0 };
-  return shares[name];
+function emptyShare(): Share {
+  return { records: 0, objects: 0, raw: 0, stored: 0 };
 }

@@ -1,13 +1,12 @@
 /** `repo delta`: a delta between published releases, made from what the repository itself holds. */
 import type { Progress } from '../core/progress.ts';
-import type { DeltaImage } from '../delta/write.ts';
-import { decodeImage } from '../image/read.ts';
+import type { JobResults } from '../delta/jobs/job-results.ts';
+import type { DeltaImage, DeltaSummary } from '../delta/write.ts';
 import { objectsOf } from '../tree/references.ts';
-import { readReleaseImage } from './contents.ts';
 import type { DeltaEntry } from './delta-index.ts';
+import { findReleases, readImages } from './delta-releases.ts';
 import { findDelta, keepDelta, makeDelta, readIndex } from './deltas.ts';
-import { imagePath, type ReleaseReference } from './layout.ts';
-import { requirePublished } from './publish.ts';
+import type { ReleaseReference } from './layout.ts';
 import type { Release } from './release.ts';
 import { RepositoryObjects } from './repository-objects.ts';
 import { Revision, type RevisionOptions } from './revision.ts';
@@ -20,6 +19,8 @@ export interface AddDeltaOptions extends RevisionOptions {
   readonly to: readonly ReleaseReference[];
   /** 1 (fastest) to 9 (smallest). */
   readonly effort: number;
+  /** Results of the jobs that `planDeltaJobs` gives, where some of them have been done. */
+  readonly results?: JobResults | undefined;
   readonly progress: Progress;
 }
 
@@ -31,6 +32,8 @@ export interface AddedDelta {
   readonly changed: boolean;
   /** Bytes that a device fetches for the same releases without it. */
   readonly without: number;
+  /** What the delta is made of; undefined when it was there already. */
+  readonly summary?: DeltaSummary;
   /** Roles whose signatures are missing yet ({@link RevisionOptions.signLater}). */
   readonly waiting: readonly RoleName[];
 }
@@ -40,7 +43,7 @@ export interface AddedDelta {
  * @throws OsupdError `not-found` for a release that is not published or a missing key; `damaged-repository`; `busy`
  */
 export async function addDelta(options: AddDeltaOptions): Promise<AddedDelta> {
-  const { directory, effort, progress } = options;
+  const { directory, effort, results, progress } = options;
   using revision = await Revision.begin(options);
   revision.requireKeys('deltas', 'snapshot', 'timestamp');
   const fromReleases = await findReleases(revision, options.from);
@@ -53,29 +56,14 @@ export async function addDelta(options: AddDeltaOptions): Promise<AddedDelta> {
   const present = await findDelta(revision, digests(fromReleases), digests(toReleases));
   if (present !== undefined) return { delta: present, kept: true, changed: false, without, waiting: [] };
   const store = new RepositoryObjects(directory, await revision.staging());
-  const made = await makeDelta(revision, { from, to, store, effort, progress });
+  const made = await makeDelta(revision, { from, to, store, effort, results, progress });
+  const { entry: delta, summary } = made;
   // A full delta saves requests where it saves no bytes.
   const kept = from.length === 0 || made.entry.size < without;
-  if (!kept) return { delta: made.entry, kept, changed: false, without, waiting: [] };
+  if (!kept) return { delta, kept, changed: false, without, summary, waiting: [] };
   await keepDelta(revision, made);
   const { roles, waiting } = await revision.commit();
-  return { delta: made.entry, kept, changed: roles.length > 0, without, waiting };
-}
-
-async function findReleases(revision: Revision, references: readonly ReleaseReference[]): Promise<Release[]> {
-  const releases: Release[] = [];
-  for (const reference of references) releases.push(await requirePublished(revision, reference));
-  return releases;
-}
-
-async function readImages(directory: string, releases: readonly Release[]): Promise<DeltaImage[]> {
-  const images: DeltaImage[] = [];
-  for (const release of releases) {
-    const { digest } = release.image;
-    const bytes = await readReleaseImage(directory, release);
-    images.push({ digest, bytes, tree: decodeImage(bytes, imagePath(digest)) });
-  }
-  return images;
+  return { delta, kept, changed: roles.length > 0, without, summary, waiting };
 }
 
 /** Bytes of the full deltas that lead to the releases one by one. */

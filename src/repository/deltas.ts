@@ -3,17 +3,18 @@ import { mkdir, open, rename, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Digest } from '../core/digest.ts';
 import { isSystemError } from '../core/errors.ts';
-import { type DeltaImage, type DeltaJob, writeDelta } from '../delta/write.ts';
+import { type DeltaImage, type DeltaJob, type DeltaSummary, writeDelta } from '../delta/write.ts';
 import { syncDirectory } from '../sys/durable.ts';
 import { type DeltaEntry, type DeltaIndex, encodeDeltaIndex, parseDeltaIndex } from './delta-index.ts';
 import { deltaIndexTarget, deltaPath } from './layout.ts';
 import type { Revision } from './revision.ts';
 
-export type NewDelta = Pick<DeltaJob, 'from' | 'to' | 'store' | 'effort' | 'progress'>;
+export type NewDelta = Pick<DeltaJob, 'from' | 'to' | 'store' | 'effort' | 'results' | 'progress'>;
 
 /** A delta file that has no name yet. */
 export interface StagedDelta {
   readonly entry: DeltaEntry;
+  readonly summary: DeltaSummary;
   readonly temporary: string;
 }
 
@@ -43,16 +44,17 @@ export async function findDelta(
 
 /** Makes a delta file in staging. */
 export async function makeDelta(revision: Revision, delta: NewDelta): Promise<StagedDelta> {
+  const { from, to, store, effort, results, progress } = delta;
   const scratch = await revision.staging();
   const temporary = join(scratch, 'delta');
-  const { from, to, store, effort, progress } = delta;
   await using file = await open(temporary, 'w');
   const out = (chunk: Uint8Array) => file.writeFile(chunk);
-  const { size, head } = await writeDelta({ from, to, store, effort, progress, scratch, out });
+  const summary = await writeDelta({ from, to, store, effort, results, progress, scratch, out });
   await file.sync();
   const digests = (images: readonly DeltaImage[]) => images.map((image) => image.digest);
+  const { size, head } = summary;
   const entry = { from: digests(from), to: digests(to), file: deltaPath(head.sha256), size, head };
-  return { entry, temporary };
+  return { entry, summary, temporary };
 }
 
 /** Gives a delta its name, durably, and lists it for every image that it leads to. */

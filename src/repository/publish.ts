@@ -123,13 +123,16 @@ async function addFullDelta(
   return made.entry;
 }
 
+/** Where manifests are read: a revision, or what is published now. */
+export type PublishedTargets = Pick<Revision, 'directory' | 'readTarget'>;
+
 /**
  * The manifest of a release in a revision, or undefined when it is not published.
  * @throws OsupdError `verification-failed` when its file does not say what its name says
  */
-async function readPublished(revision: Revision, reference: ReleaseReference): Promise<Release | undefined> {
+async function readPublished(targets: PublishedTargets, reference: ReleaseReference): Promise<Release | undefined> {
   const target = releaseTarget(reference);
-  const bytes = await revision.readTarget(target);
+  const bytes = await targets.readTarget(target);
   return bytes === undefined ? undefined : parseRelease(bytes, target);
 }
 
@@ -137,11 +140,11 @@ async function readPublished(revision: Revision, reference: ReleaseReference): P
  * The manifest of a release that must be published.
  * @throws OsupdError `not-found`
  */
-export async function requirePublished(revision: Revision, reference: ReleaseReference): Promise<Release> {
-  const release = await readPublished(revision, reference);
+export async function requirePublished(targets: PublishedTargets, reference: ReleaseReference): Promise<Release> {
+  const release = await readPublished(targets, reference);
   if (release !== undefined) return release;
   const name = `${reference.name}@${reference.version}`;
-  const where = revision.directory;
+  const where = targets.directory;
   throw new OsupdError('not-found', `${name} is not published`, {
     where,
     remedy: `publish it first: osupd repo publish ${where} --keys KEYS --pool POOL ${name}`,
