@@ -1,76 +1,176 @@
-/** Which old object helps a new one: told by names, since a file that changes keeps its name or nearly so. */
-import type { ByteString } from '../core/bytes.ts';
+/**
+ * Which objects help a new one, as bases: objects of the from-images with a name like its own or with the same strings in their
+ * content, several where they help with different parts; or another new object where no old one is like it.
+ */
+import type { Digest } from '../core/digest.ts';
 import type { ObjectReference } from '../tree/references.ts';
-import { nodeOf, type Tree, walk } from '../tree/tree.ts';
-import { baseName, maskDigits } from './names.ts';
+import { type Sketch, spacingFor } from './sketch.ts';
+import { type Match, SketchIndex } from './sketch-index.ts';
 
-/** An object under one of its names. */
-export interface NamedObject extends ObjectReference {
-  readonly path: ByteString;
+/** Bases of one object at most: more cost an encoder and a decoder time and memory for less and less. */
+const MAX_BASES = 4;
+
+/** A content that shares fewer strings than this has them by chance, or as all of its kind do. */
+const MIN_SHARED_STRINGS = 3;
+
+/** How much more than the one with the best name another object must share: this many times, and this many strings. */
+const NAME_ADVANTAGE = 1.25;
+const NAME_ADVANTAGE_STRINGS = 6;
+
+/** What a further base must add: bytes, and a part of the object. */
+const MIN_ADDED_BYTES = 4 << 10;
+const MIN_ADDED_PART = 1 / 16;
+
+/** A base costs time by its size: it must share this part of it, or have the best name. */
+const MIN_SHARED_PART_OF_BASE = 1 / 256;
+
+/** Below this part of it in old bases, an object looks for its like among the new ones. */
+const POOR_PART = 1 / 4;
+
+/** And what another new object must share with it to become its base: a record that waits for another costs an applying device time. */
+const MIN_SHARED_WITH_NEW = 16 << 10;
+
+/** A new object, as far as bases are concerned. */
+export interface Seeker extends ObjectReference {
+  /** Undefined for content whose strings say nothing. */
+  readonly sketch: Sketch | undefined;
+  /** Old objects by name, the best first. */
+  readonly named: readonly ObjectReference[];
 }
 
-/** Every name of every object in the trees. */
-export function* namedObjects(trees: readonly Tree[]): Generator<NamedObject> {
-  for (const tree of trees) {
-    for (const { path, entry } of walk(tree)) {
-      const node = nodeOf(entry);
-      if (node.type === 'file' && node.size > 0 && node.content === undefined && node.digest !== undefined)
-        yield { path, digest: node.digest, size: node.size };
-    }
-  }
+export interface ChosenBases {
+  readonly bases: readonly ObjectReference[];
+  /** True when there is one, and it is a new object; that one has none that are new. */
+  readonly isNew: boolean;
+}
+
+interface Candidate {
+  readonly object: ObjectReference;
+  readonly strings: readonly number[];
+  /** At which both contents are sampled. */
+  readonly spacing: number;
+  readonly hasBestName: boolean;
 }
 
 /**
- * What two names must share, the best first: the path; the path but for digits (a kernel's version in a directory, `so.3` and
- * `so.4`); the last part of the path; that but for digits.
+ * Chooses the bases of new objects.
+ * @param seekers in the order in which the delta counts them.
+ * @param old objects that are in the index, by their number there.
  */
-const LIKENESSES: readonly ((path: ByteString) => ByteString)[] = [
-  (path) => path,
-  maskDigits,
-  baseName,
-  (path) => maskDigits(baseName(path)),
-];
-
-export class BaseFinder {
-  readonly #indexes: readonly {
-    readonly keyOf: (path: ByteString) => ByteString;
-    readonly objects: Map<ByteString, NamedObject[]>;
-  }[];
-
-  /** @param trees of the from-images. */
-  constructor(trees: readonly Tree[]) {
-    this.#indexes = LIKENESSES.map((keyOf) => ({ keyOf, objects: new Map() }));
-    for (const object of namedObjects(trees)) {
-      for (const { keyOf, objects } of this.#indexes) {
-        const key = keyOf(object.path);
-        const list = objects.get(key);
-        if (list === undefined) objects.set(key, [object]);
-        else list.push(object);
-      }
-    }
+export function chooseBases(
+  seekers: readonly Seeker[],
+  old: readonly ObjectReference[],
+  index: SketchIndex,
+): ChosenBases[] {
+  const among = new SketchIndex();
+  const shares: number[] = [];
+  const chosen = seekers.map((seeker, number): ChosenBases => {
+    const candidates = candidatesOf(seeker, old, index);
+    const { bases, bytes } = cover(seeker, candidates, index.thinning);
+    shares.push(bytes);
+    if (seeker.sketch !== undefined) among.add(number, seeker.sketch);
+    return { bases, isNew: false };
+  });
+  for (const [number, seeker] of seekers.entries()) {
+    if (seeker.sketch === undefined || shares[number]! >= seeker.size * POOR_PART) continue;
+    const like = likeAmongNew(number, seekers, chosen, among, shares[number]!);
+    if (like !== undefined) chosen[number] = { bases: [like], isNew: true };
   }
-
-  /** The most promising old object for a new one of this name and size (in bytes), if there is any. */
-  find(path: ByteString, size: number): ObjectReference | undefined {
-    for (const { keyOf, objects } of this.#indexes) {
-      const candidates = objects.get(keyOf(path));
-      if (candidates !== undefined) return candidates.reduce((best, next) => closer(best, next, path, size));
-    }
-    return undefined;
-  }
+  return chosen;
 }
 
-/** Of two candidates the one with more of the path in common, from its end; then the one nearer in size; then the first. */
-function closer(a: NamedObject, b: NamedObject, path: ByteString, size: number): NamedObject {
-  const common = commonEnd(b.path, path) - commonEnd(a.path, path);
-  if (common !== 0) return common > 0 ? b : a;
-  return Math.abs(b.size - size) < Math.abs(a.size - size) ? b : a;
+function candidatesOf(seeker: Seeker, old: readonly ObjectReference[], index: SketchIndex): Candidate[] {
+  const { sketch, named, size } = seeker;
+  const spacingOf = (object: ObjectReference) => Math.max(spacingFor(size), spacingFor(object.size));
+  const candidates = new Map<Digest, Candidate>();
+  for (const { content, strings } of sketch === undefined ? [] : index.find(sketch)) {
+    const object = old[content]!;
+    const hasBestName = object.digest === named[0]?.digest;
+    const isNamed = hasBestName || named.some(({ digest }) => digest === object.digest);
+    if (isNamed || strings.length >= MIN_SHARED_STRINGS)
+      candidates.set(object.digest, { object, strings, spacing: spacingOf(object), hasBestName });
+  }
+  for (const [rank, object] of named.entries()) {
+    if (!candidates.has(object.digest))
+      candidates.set(object.digest, { object, strings: [], spacing: spacingOf(object), hasBestName: rank === 0 });
+  }
+  return [...candidates.values()];
 }
 
-/** Number of characters that two paths share at their ends. */
-function commonEnd(a: ByteString, b: ByteString): number {
-  const limit = Math.min(a.length, b.length);
+/** Takes what covers most, then again and again what covers most of the rest. */
+function cover(
+  seeker: Seeker,
+  candidates: readonly Candidate[],
+  thinning: number,
+): { bases: ObjectReference[]; bytes: number } {
+  const { sketch, size } = seeker;
+  const bases: ObjectReference[] = [];
+  const covered = new Set<number>();
+  let bytes = 0;
+  let coarsest = 1;
+  const left = new Set(candidates);
+  while (bases.length < MAX_BASES) {
+    let best: Candidate | undefined;
+    let bestBytes = 0;
+    let bestScore = 0;
+    for (const candidate of left) {
+      const spacing = Math.max(candidate.spacing, coarsest);
+      const added = addedStrings(candidate, covered, sketch, spacing) * spacing * thinning;
+      const isFirst = bases.length === 0;
+      const advantage = NAME_ADVANTAGE_STRINGS * spacing * thinning;
+      const score = isFirst && candidate.hasBestName ? added * NAME_ADVANTAGE + advantage : added;
+      if (score <= bestScore) continue;
+      if (!(isFirst && candidate.hasBestName) && !isWorth(candidate, added, size, isFirst)) continue;
+      best = candidate;
+      bestBytes = added;
+      bestScore = score;
+    }
+    if (best === undefined) break;
+    left.delete(best);
+    bases.push(best.object);
+    bytes += bestBytes;
+    coarsest = Math.max(coarsest, best.spacing);
+    for (const string of best.strings) covered.add(string);
+  }
+  return { bases, bytes: Math.min(bytes, size) };
+}
+
+function isWorth({ object }: Candidate, added: number, size: number, isFirst: boolean): boolean {
+  if (added < object.size * MIN_SHARED_PART_OF_BASE) return false;
+  return isFirst || (added >= MIN_ADDED_BYTES && added >= size * MIN_ADDED_PART);
+}
+
+/** Strings of a candidate that are not covered yet, of those that are sampled at this spacing. */
+function addedStrings(
+  { strings }: Candidate,
+  covered: ReadonlySet<number>,
+  sketch: Sketch | undefined,
+  spacing: number,
+): number {
   let count = 0;
-  while (count < limit && a[a.length - 1 - count] === b[b.length - 1 - count]) count++;
+  for (const string of strings) if (!covered.has(string) && 2 ** sketch!.rarities[string]! >= spacing) count++;
   return count;
+}
+
+/** An earlier new object that shares more with this one than its old bases do, and has no new base itself: chains would keep devices waiting. */
+function likeAmongNew(
+  number: number,
+  seekers: readonly Seeker[],
+  chosen: readonly ChosenBases[],
+  among: SketchIndex,
+  shared: number,
+): ObjectReference | undefined {
+  const { size, sketch } = seekers[number]!;
+  let best: ObjectReference | undefined;
+  let most = Math.max(MIN_SHARED_WITH_NEW, 2 * shared);
+  const bytesOf = ({ content, strings }: Match) =>
+    strings.length * among.thinning * Math.max(spacingFor(size), spacingFor(seekers[content]!.size));
+  for (const match of among.find(sketch!)) {
+    if (match.content >= number || chosen[match.content]!.isNew) continue;
+    const bytes = bytesOf(match);
+    if (bytes <= most || match.strings.length < MIN_SHARED_STRINGS) continue;
+    most = bytes;
+    best = seekers[match.content]!;
+  }
+  return best;
 }

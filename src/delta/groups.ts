@@ -2,18 +2,24 @@
 import type { ByteString } from '../core/bytes.ts';
 import type { Digest } from '../core/digest.ts';
 import type { ObjectReference } from '../tree/references.ts';
-import { type Kind, kindOf } from './kinds.ts';
+import type { Kind } from './kinds.ts';
 import { extensionOf } from './names.ts';
 import { totalSize } from './total-size.ts';
 
-/** A new object, and what is known of it before it is encoded. */
 export interface NewObject extends ObjectReference {
   /** Its number among the new objects of the delta. */
   readonly number: number;
   /** Its first name in the to-images. */
   readonly path: ByteString;
-  /** The old objects that should help: none, one, or several that help with different parts of it. */
+  /** The objects that should help: none, one, or several that help with different parts of it. */
   readonly bases: readonly ObjectReference[];
+}
+
+/** A new object, and what is known of it before it is encoded. */
+export interface PlannedObject extends NewObject {
+  readonly kind: Kind;
+  /** True when its base is a new object, one that does not wait itself. */
+  readonly waits: boolean;
 }
 
 /** An object of a group. */
@@ -50,13 +56,17 @@ const GROUP_BASE_BYTES = 4 << 20;
 
 /**
  * Groups hold objects of one kind and file name extension in the order in which they came: neighbours in a tree are the
- * most alike. The groups come in the order of their first members.
+ * most alike. The groups come in the order of their first members, those that wait for others behind all others.
  */
-export function groupObjects(objects: readonly NewObject[]): Group[] {
+export function groupObjects(objects: readonly PlannedObject[]): Group[] {
+  return [false, true].flatMap((waits) => groupAlike(objects.filter((object) => object.waits === waits)));
+}
+
+function groupAlike(objects: readonly PlannedObject[]): Group[] {
   const groups: OpenGroup[] = [];
   const open = new Map<string, OpenGroup>();
   for (const object of objects) {
-    const kind = kindOf(object.path);
+    const { kind } = object;
     const bases = usableBases(object);
     const isAlone = object.size >= limitsFor(bases.length > 0).object;
     const key = `${kind} ${extensionOf(object.path)}`;

@@ -1,6 +1,5 @@
 /** Writes a delta from some images to others. docs/formats/delta.md has the format. */
 
-import type { ByteString } from '../core/bytes.ts';
 import type { Digest } from '../core/digest.ts';
 import { OsupdError } from '../core/errors.ts';
 import { MAX_DELTA_IMAGES } from '../core/limits.ts';
@@ -8,12 +7,12 @@ import type { Progress } from '../core/progress.ts';
 import { sha256Of } from '../core/sha256.ts';
 import { objectsOf } from '../tree/references.ts';
 import type { Tree } from '../tree/tree.ts';
-import { BaseFinder, namedObjects } from './bases.ts';
+import { chooseGroups } from './choose-groups.ts';
 import { zstdLevel } from './codecs/zstd.ts';
 import { compressFrame, windowLogFor } from './codecs/zstd-frame.ts';
 import { encodeGroups } from './encode-groups.ts';
 import { type EncodedRecord, Encoder } from './encoder.ts';
-import { type Group, groupObjects } from './groups.ts';
+import type { Group } from './groups.ts';
 import { type DeltaRecord, encodeHeader, type ImagePart } from './header.ts';
 import { encodeImagePart } from './image-section.ts';
 import type { JobResults } from './jobs/job-results.ts';
@@ -66,10 +65,11 @@ export async function writeDelta(job: DeltaJob): Promise<DeltaSummary> {
   const encoded = await encodeGroups(groups, { encoder, spool, store, effort, results, progress });
   const records = recordsOf(groups, encoded, order);
   const head = encodeHead(job, images, records);
+  const size = head.length + records.reduce((sum, { stored }) => sum + stored, 0);
   await job.out(head);
   for (const { spooled } of encoded) for await (const chunk of spool.read(spooled)) await job.out(chunk);
   return {
-    size: head.length + records.reduce((sum, { stored }) => sum + stored, 0),
+    size,
     head: { size: head.length, sha256: sha256Of(head) },
     imageBytes: images.reduce((sum, { stored }) => sum + stored.length, 0),
     ...summarizeRecords(groups, records),
@@ -87,12 +87,14 @@ export async function planJobs(job: PlannedDelta, effort: number, maker: string)
 }
 
 /** What the records of a delta follow from, together with the effort. */
-export type PlannedDelta = Pick<DeltaJob, 'from' | 'to' | 'store' | 'progress'>;
+export type PlannedDelta = Pick<DeltaJob, 'from' | 'to' | 'store' | 'workers' | 'progress'>;
 
 async function planGroups(job: PlannedDelta): Promise<{ order: ObjectOrder; groups: Group[] }> {
   checkImages(job);
   const order = orderObjects(treesOf(job.from).map(objectsOf), treesOf(job.to).map(objectsOf));
-  return { order, groups: groupObjects(newObjects(job, order)) };
+  const { store, workers, progress } = job;
+  const groups = await chooseGroups({ from: treesOf(job.from), to: treesOf(job.to), order, store, workers, progress });
+  return { order, groups };
 }
 
 function checkImages({ from, to }: PlannedDelta): void {
@@ -108,19 +110,9 @@ function treesOf(images: readonly DeltaImage[]): Tree[] {
   return images.map(({ tree }) => tree);
 }
 
-/** The objects that the delta must bring, with their first names and bases. */
-function newObjects({ from, to }: PlannedDelta, { fresh }: ObjectOrder) {
-  const paths = new Map<Digest, ByteString>();
-  for (const { digest, path } of namedObjects(treesOf(to))) if (!paths.has(digest)) paths.set(digest, path);
-  const bases = new BaseFinder(treesOf(from));
-  return fresh.map((object, number) => {
-    const path = paths.get(object.digest)!;
-    const base = bases.find(path, object.size);
-    return { ...object, number, path, bases: base === undefined ? [] : [base] };
-  });
-}
-
-async function encodeImages({ from, to }: DeltaJob, encoder: Encoder) {
+async function encodeImages({ from, to, progress }: DeltaJob, encoder: Encoder) {
+  const step = 'compare images';
+  progress({ kind: 'start', step, unit: 'items', total: to.length });
   const images: { part: ImagePart; stored: Uint8Array }[] = [];
   for (const [index, image] of to.entries())
     images.push(
@@ -128,11 +120,16 @@ async function encodeImages({ from, to }: DeltaJob, encoder: Encoder) {
         encoder.encodeBytes(target, base),
       ),
     );
+  progress({ kind: 'finish', step, done: to.length });
   return images;
 }
 
-function recordsOf(groups: readonly Group[], encoded: readonly EncodedRecord[], { old }: ObjectOrder): DeltaRecord[] {
-  const numbers = new Map(old.map(({ digest }, number) => [digest, number]));
+function recordsOf(
+  groups: readonly Group[],
+  encoded: readonly EncodedRecord[],
+  { old, fresh }: ObjectOrder,
+): DeltaRecord[] {
+  const numbers = new Map([...old, ...fresh].map(({ digest }, number) => [digest, number]));
   return groups.map(({ members, bases }, index) => {
     const { codec, usesBases, spooled } = encoded[index]!;
     return {
