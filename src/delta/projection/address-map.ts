@@ -1,9 +1,5 @@
-/**
- * Where the addresses of an old linked file are in a new one. Addresses here count from the lowest one of the old file, modulo 2^32, so
- * that they are small integers for programs, libraries and kernels alike.
- */
-import type { CoarseMap } from '../align/coarse-map.ts';
-import { SHF_ALLOC, SHF_EXECINSTR, SHT_NOBITS } from './elf.ts';
+/** Where the addresses of an old linked file are in the new one. Addresses as in section-moves.ts. */
+import type { SectionPieces } from './places.ts';
 import type { SectionMove } from './section-moves.ts';
 
 /** Kinds of old addresses. */
@@ -86,24 +82,6 @@ export class AddressMap {
   }
 }
 
-/** What the addresses of a file are counted from. */
-export function baseAddress(moves: readonly SectionMove[]): number {
-  const lowest = Math.min(...placed(moves).map(({ old }) => old.address), 0);
-  return Number.isFinite(lowest) ? lowest : 0;
-}
-
-/** Sections with an address of their own; that of thread-local zeros is shared with what follows. */
-function placed(moves: readonly SectionMove[]): SectionMove[] {
-  const SHF_TLS = 0x400;
-  return moves.filter(
-    ({ old }) =>
-      (old.flags & SHF_ALLOC) !== 0 &&
-      old.size > 0 &&
-      Number.isSafeInteger(old.address) &&
-      (old.type !== SHT_NOBITS || (old.flags & SHF_TLS) === 0),
-  );
-}
-
 /** Collects pieces in the order of their starts. */
 class PieceList {
   readonly starts: number[] = [0];
@@ -133,49 +111,22 @@ class PieceList {
 }
 
 /**
- * Joins what is known of sections with what the coarse map says of their insides.
- * @param base as {@link baseAddress} gives it. Sections 4 GiB above it or overlapping others have no place.
+ * Joins how sections move with how their insides do.
+ * @param moves ordered by old address.
+ * @param pieces of each section.
  */
-export function addressMapOf(moves: readonly SectionMove[], map: CoarseMap, base: number): AddressMap {
-  const pieces = new PieceList();
-  const sections = placed(moves).sort((a, b) => a.old.address - b.old.address);
-  let end = 0;
-  for (const move of sections) {
-    const start = move.old.address - base;
-    if (start < end || start + move.old.size >= 2 ** 32) continue;
-    end = start + move.old.size;
-    const kind = (move.old.flags & SHF_EXECINSTR) !== 0 ? CODE : DATA;
-    pieces.add(start, move.address - move.old.address, kind);
-    if (move.old.type !== SHT_NOBITS) addRanges(pieces, move, start, kind, map);
-    pieces.add(end, move.address + move.size - base - end, OUTSIDE);
+export function addressMapOf(moves: readonly SectionMove[], pieces: readonly SectionPieces[]): AddressMap {
+  const list = new PieceList();
+  for (const [number, { old, oldAddress, address, size, executable }] of moves.entries()) {
+    const kind = executable ? CODE : DATA;
+    const shift = address - oldAddress;
+    list.add(oldAddress, shift, kind);
+    const { starts, shifts } = pieces[number]!;
+    for (let piece = 0; piece < starts.length; piece++) {
+      list.add(oldAddress + starts[piece]!, shift + shifts[piece]!, kind);
+    }
+    // What is said of a section's end goes to its new end.
+    list.add(oldAddress + old.size, shift + size - old.size, OUTSIDE);
   }
-  return new AddressMap(pieces.finish());
-}
-
-/** The matching ranges within a section. Between two the shift of the former holds. */
-function addRanges(pieces: PieceList, move: SectionMove, start: number, kind: number, map: CoarseMap): void {
-  const { oldAt, newAt, lengths } = map;
-  const sectionEnd = move.old.offset + move.old.size;
-  for (let range = firstRangeBehind(map, move.old.offset); range < oldAt.length; range++) {
-    const rangeAt = oldAt[range]!;
-    if (rangeAt >= sectionEnd) break;
-    const from = Math.max(rangeAt, move.old.offset);
-    if (from >= rangeAt + lengths[range]!) continue;
-    const placeInNew = newAt[range]! + (from - rangeAt) - move.offset;
-    if (placeInNew < 0 || placeInNew > move.size) continue;
-    const placeInOld = from - move.old.offset;
-    pieces.add(start + placeInOld, move.address + placeInNew - (move.old.address + placeInOld), kind);
-  }
-}
-
-/** The first range that ends behind an offset. */
-function firstRangeBehind({ oldAt, lengths }: CoarseMap, offset: number): number {
-  let low = 0;
-  let high = oldAt.length;
-  while (low < high) {
-    const middle = (low + high) >>> 1;
-    if (oldAt[middle]! + lengths[middle]! > offset) high = middle;
-    else low = middle + 1;
-  }
-  return low;
+  return new AddressMap(list.finish());
 }

@@ -2,7 +2,6 @@
  * References in the tables for the dynamic linker and in symbol tables (gABI 4.1; psABI of x86-64 and AArch64): relocations, symbols,
  * `.dynamic`, hash tables, versions.
  */
-import { mapOffset } from '../align/coarse-map.ts';
 import {
   EM_X86_64,
   RELA_BYTES,
@@ -61,14 +60,8 @@ export function moveDynamicTables(file: LinkedFile): void {
 /** Where an entry of a table is in the new file, by number. */
 function movedEntry(file: LinkedFile, table: SectionMove | undefined, entryBytes: number, entry: number): number {
   if (table === undefined || entry * entryBytes >= table.old.size) return entry;
-  const place = movedPlace(file, table, entry * entryBytes);
+  const place = file.movedPlace(table, entry * entryBytes);
   return place % entryBytes === 0 ? place / entryBytes : entry;
-}
-
-/** Where a byte of a section is within the section of the new file. */
-function movedPlace(file: LinkedFile, { old, offset, size }: SectionMove, place: number): number {
-  const moved = mapOffset(file.coarse, old.offset + place) - offset;
-  return place < old.size && moved >= 0 && moved < size ? moved : place;
 }
 
 function moveRelocations(file: LinkedFile, { old }: SectionMove): void {
@@ -124,7 +117,7 @@ function moveSymbols(file: LinkedFile, { old }: SectionMove): void {
   const end = old.offset + old.size - SYMBOL_BYTES;
   const STT_TLS = 6;
   for (let at = old.offset; at <= end; at += SYMBOL_BYTES) {
-    if (names !== undefined) view.setUint32(at, movedPlace(file, names, view.getUint32(at, true)), true);
+    if (names !== undefined) view.setUint32(at, file.movedPlace(names, view.getUint32(at, true)), true);
     file.mark(at, 4, POINTER);
     const sectionIndex = view.getUint16(at + 6, true);
     if (sectionIndex === 0) continue;
@@ -149,7 +142,7 @@ function moveDynamic(file: LinkedFile, { old }: SectionMove): void {
     const tag = signedWord(view, at);
     const value = signedWord(view, at + 8);
     if (STRING_TAGS.has(tag) && names !== undefined && value >= 0) {
-      view.setUint32(at + 8, movedPlace(file, names, value), true);
+      view.setUint32(at + 8, file.movedPlace(names, value), true);
     } else if (SIZE_TAGS.has(tag)) {
       const sized = sizedSection(file, tag);
       if (sized !== undefined && sized.old.size === value) view.setUint32(at + 8, sized.size, true);
@@ -224,7 +217,7 @@ function moveVersions(file: LinkedFile, { old }: SectionMove): void {
   if (names === undefined) return;
   const end = old.offset + old.size;
   const move = (at: number) => {
-    if (at + 4 <= end) view.setUint32(at, movedPlace(file, names, view.getUint32(at, true)), true);
+    if (at + 4 <= end) view.setUint32(at, file.movedPlace(names, view.getUint32(at, true)), true);
   };
   const needed = old.type === SHT_GNU_VERNEED;
   const headBytes = needed ? 16 : 20;

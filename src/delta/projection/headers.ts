@@ -3,6 +3,9 @@ import { PROGRAM_HEADER_BYTES, SECTION_HEADER_BYTES, SHF_ALLOC, SHT_NOBITS } fro
 import type { LinkedFile } from './linked-file.ts';
 import type { SectionMove } from './section-moves.ts';
 
+/** Linkers make about a dozen. Each is compared with all sections. */
+const MAX_MOVED_SEGMENTS = 64;
+
 function setWord(view: DataView, at: number, value: number): void {
   view.setUint32(at, value, true);
   view.setInt32(at + 4, Math.floor(value / 2 ** 32), true);
@@ -13,9 +16,9 @@ export function moveHeaders(file: LinkedFile): void {
   moveProgramHeaders(file);
   moveSectionHeaders(file);
   file.moveWord(24);
-  const last = file.moves.at(-1);
+  const last = file.moves.findLast(({ old }) => old.index === file.elf.sectionCount - 1);
   const { view, elf } = file;
-  if (last !== undefined && last.old.index === elf.sectionCount - 1) {
+  if (last !== undefined) {
     const end = last.old.offset + last.old.size;
     const newEnd = last.offset + last.size;
     const padding = elf.sectionsAt - end;
@@ -29,7 +32,7 @@ export function moveHeaders(file: LinkedFile): void {
 function moveProgramHeaders(file: LinkedFile): void {
   const { view, elf, moves } = file;
   const present = moves.filter(({ old }) => (old.flags & SHF_ALLOC) !== 0);
-  for (const [number, segment] of elf.segments.entries()) {
+  for (const [number, segment] of elf.segments.slice(0, MAX_MOVED_SEGMENTS).entries()) {
     const { address, offset, fileSize, memorySize } = segment;
     const inside = present.filter(
       ({ old }) => old.address >= address && old.address + old.size <= address + memorySize,
@@ -41,7 +44,7 @@ function moveProgramHeaders(file: LinkedFile): void {
     // A segment that begins before its first section begins with the file header, which stays.
     const starts = first.old.address === address;
     const newOffset = starts ? first.offset : offset;
-    const newAddress = starts ? first.address : address;
+    const newAddress = starts ? first.address + file.base : address;
     setWord(view, header + 8, newOffset);
     setWord(view, header + 16, newAddress);
     if (view.getUint32(header + 24, true) === address >>> 0) setWord(view, header + 24, newAddress);
@@ -50,17 +53,17 @@ function moveProgramHeaders(file: LinkedFile): void {
       setWord(view, header + 32, Math.max(0, lastInFile.offset + lastInFile.size - newOffset));
     }
     if (last.old.address + last.old.size === address + memorySize) {
-      setWord(view, header + 40, Math.max(0, last.address + last.size - newAddress));
+      setWord(view, header + 40, Math.max(0, last.address + file.base + last.size - newAddress));
     }
   }
 }
 
-function moveSectionHeaders({ view, elf, moves }: LinkedFile): void {
+function moveSectionHeaders({ view, elf, moves, base }: LinkedFile): void {
   const bySection = new Map<number, SectionMove>(moves.map((move) => [move.old.index, move]));
   for (const { old, index, offset, size, address } of moves) {
-    if (index === 0) continue;
+    if (index <= 0) continue;
     const header = elf.sectionsAt + old.index * SECTION_HEADER_BYTES;
-    if (Number.isSafeInteger(address)) setWord(view, header + 16, address);
+    if ((old.flags & SHF_ALLOC) !== 0) setWord(view, header + 16, address + base);
     setWord(view, header + 24, offset);
     setWord(view, header + 32, size);
     const link = bySection.get(old.link);

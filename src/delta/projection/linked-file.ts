@@ -1,5 +1,4 @@
 /** An old linked file while its references are rewritten, with the operations that all rules share. */
-import type { CoarseMap } from '../align/coarse-map.ts';
 import { type AddressMap, CODE, OUTSIDE } from './address-map.ts';
 import type { Elf } from './elf.ts';
 import { SHF_ALLOC, SHT_NOBITS, signedWord } from './elf.ts';
@@ -21,31 +20,41 @@ export const ACCESS = 10;
 /** References from data, in tables of any kind: likewise. */
 export const POINTER = 13;
 
+/** What is told of each reference, before it is moved: where it stands in the file and the address that it refers to. */
+export interface Witness {
+  /** A 64-bit address. */
+  word(at: number, to: number): void;
+  /** A 32-bit distance from an address. */
+  distance(at: number, from: number, to: number): void;
+}
+
 /** Addresses are relative to `base` and modulo 2^32, offsets are in the file. */
 export class LinkedFile {
   readonly elf: Elf;
   readonly bytes: Uint8Array;
   readonly view: DataView;
-  readonly coarse: CoarseMap;
   readonly map: AddressMap;
   readonly moves: readonly SectionMove[];
   readonly base: number;
   readonly classes: ByteClasses;
+  /** Is told of references while they are moved. */
+  readonly witness: Witness | undefined;
   readonly #bySection: ReadonlyMap<number, SectionMove>;
-  /** Sections that have addresses and bytes. */
+  readonly #byName: ReadonlyMap<string, SectionMove>;
+  /** Sections that are loaded and have bytes, by address. */
   readonly #contents: readonly SectionMove[];
-  #lastHit: SectionMove | undefined;
 
-  constructor(elf: Elf, moves: readonly SectionMove[], coarse: CoarseMap, map: AddressMap, base: number) {
+  constructor(elf: Elf, moves: readonly SectionMove[], map: AddressMap, base: number, witness?: Witness) {
     this.elf = elf;
     this.bytes = elf.bytes;
     this.view = elf.view;
-    this.coarse = coarse;
     this.map = map;
     this.moves = moves;
     this.base = base;
+    this.witness = witness;
     this.classes = newByteClasses(elf.bytes.length);
     this.#contents = moves.filter(({ old }) => (old.flags & SHF_ALLOC) !== 0 && old.type !== SHT_NOBITS);
+    this.#byName = new Map(moves.toReversed().map((move) => [move.old.name, move]));
     this.#bySection = new Map(moves.map((move) => [move.old.index, move]));
   }
 
@@ -54,29 +63,29 @@ export class LinkedFile {
     return this.#bySection.get(index);
   }
 
+  /** The first section of a name. */
   named(name: string): SectionMove | undefined {
-    return this.moves.find(({ old }) => old.name === name);
+    return this.#byName.get(name);
   }
 
   /** The address of a byte of a section. */
-  addressAt({ old }: SectionMove, offset: number): number {
-    return (old.address - this.base + offset - old.offset) >>> 0;
+  addressAt({ old, oldAddress }: SectionMove, offset: number): number {
+    return (oldAddress + offset - old.offset) >>> 0;
   }
 
   /** Offset in the file of the eight bytes that have an address: -1 where there are none. */
   offsetOf(address: number): number {
-    if (!this.#holds(this.#lastHit, address)) {
-      this.#lastHit = this.#contents.find((move) => this.#holds(move, address));
-      if (this.#lastHit === undefined) return -1;
+    const moves = this.#contents;
+    let low = 0;
+    let high = moves.length;
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      if (moves[middle]!.oldAddress <= address) low = middle + 1;
+      else high = middle;
     }
-    const { old } = this.#lastHit!;
-    return old.offset + address - (old.address - this.base);
-  }
-
-  #holds(move: SectionMove | undefined, address: number): boolean {
-    if (move === undefined) return false;
-    const within = address - (move.old.address - this.base);
-    return within >= 0 && within + 8 <= move.old.size;
+    if (low === 0) return -1;
+    const { old, oldAddress } = moves[low - 1]!;
+    return address - oldAddress + 8 <= old.size ? old.offset + address - oldAddress : -1;
   }
 
   /** Marks `count` bytes: the first one of a class, the second of the next one, all others of the third. */
@@ -89,10 +98,17 @@ export class LinkedFile {
     this.classes[at >>> 1] = (this.classes[at >>> 1]! & ~(15 << shift)) | (kind << shift);
   }
 
+  /** Where a byte of a section is within the section of the new file. */
+  movedPlace({ old, oldAddress, address }: SectionMove, place: number): number {
+    if (place >= old.size) return place;
+    return (place + this.map.shift(oldAddress + place) - (address - oldAddress)) >>> 0;
+  }
+
   /** Rewrites the 64-bit address at an offset where it is one of the file. */
   moveWord(at: number): boolean {
     const address = signedWord(this.view, at) - this.base;
     if (!(address >= 0 && address < 2 ** 32) || this.map.kind(address) === OUTSIDE) return false;
+    this.witness?.word(at, address);
     const moved = address + this.map.shift(address) + this.base;
     this.view.setUint32(at, moved, true);
     this.view.setInt32(at + 4, Math.floor(moved / 2 ** 32), true);
@@ -107,6 +123,7 @@ export class LinkedFile {
   moveDistance(at: number, from: number, kind: number): void {
     const distance = this.view.getInt32(at, true);
     const to = (from + distance) >>> 0;
+    this.witness?.distance(at, from, to);
     this.view.setInt32(at, distance + this.map.shift(to) - this.map.shiftHere(from), true);
     this.mark(at, 4, kind);
   }

@@ -1,30 +1,27 @@
 /**
- * Projection of linked ELF files: executables, shared objects, kernels. What the decoder is told besides the coarse map is where the
- * sections are in the new file.
+ * Projection of linked ELF files: executables, shared objects, kernels. The decoder is told where the sections are in the new file, and how
+ * their insides move.
  */
 import { ByteReader, ByteWriter } from '../../core/bytes.ts';
 import type { CoarseMap } from '../align/coarse-map.ts';
-import { damagedPart } from '../damage.ts';
-import { addressMapOf, baseAddress } from './address-map.ts';
-import { moveDynamicTables } from './dynamic.ts';
-import { EhFrame, moveEhFrameHeader } from './eh-frame.ts';
-import {
-  type Elf,
-  EM_AARCH64,
-  EM_X86_64,
-  ET_DYN,
-  ET_EXEC,
-  readElf,
-  SHF_ALLOC,
-  SHF_EXECINSTR,
-  SHT_PROGBITS,
-} from './elf.ts';
-import { moveHeaders } from './headers.ts';
-import { LinkedFile } from './linked-file.ts';
-import { isPlainData, moveAddresses, moveJumpTables, TakenAddresses } from './pointers.ts';
+import { addressMapOf } from './address-map.ts';
+import { type Elf, EM_AARCH64, EM_X86_64, ET_DYN, ET_EXEC, readElf } from './elf.ts';
+import { findPieces, piecesOfMap } from './find-pieces.ts';
+import { LinkedFile, type Witness } from './linked-file.ts';
+import { moveReferences } from './move-references.ts';
+import { badDescription } from './numbers.ts';
+import { growthOf, readPieces, type SectionPieces, writePieces } from './places.ts';
 import { newByteClasses, type Projected, type Projection } from './projection.ts';
-import { readSectionMoves, writeSectionMoves } from './section-moves.ts';
-import { X86Sweep } from './x86-64.ts';
+import {
+  findSectionMoves,
+  placeSections,
+  readSectionMoves,
+  type SectionMove,
+  writeSectionMoves,
+} from './section-moves.ts';
+
+/** Searches of the encoder: each begins with what the one before found. */
+const ROUNDS = 2;
 
 /** The linked file with sections that some bytes are. */
 function readLinked(bytes: Uint8Array): Elf | undefined {
@@ -34,53 +31,50 @@ function readLinked(bytes: Uint8Array): Elf | undefined {
   return elf.sections.length === 0 ? undefined : elf;
 }
 
+function rewrite(
+  elf: Elf,
+  moves: readonly SectionMove[],
+  pieces: readonly SectionPieces[],
+  base: number,
+  witness?: Witness,
+): LinkedFile {
+  const file = new LinkedFile(elf, moves, addressMapOf(moves, pieces), base, witness);
+  moveReferences(file);
+  return file;
+}
+
 /** The projection of linked files. */
 export const linked: Projection = {
   name: 'elf-linked',
-  usesMap: true,
+  usesMap: false,
 
   describe(old: Uint8Array, next: Uint8Array, map: CoarseMap): Uint8Array | undefined {
     const oldElf = readLinked(old);
     const newElf = readLinked(next);
     if (oldElf === undefined || newElf === undefined || oldElf.machine !== newElf.machine) return undefined;
+    const placed = placeSections(oldElf);
+    const moves = findSectionMoves(placed, newElf);
+    let pieces = piecesOfMap(moves, map);
+    for (let round = 0; round < ROUNDS; round++) {
+      pieces = findPieces(newElf, moves, placed.base, (witness) => {
+        const copy = readLinked(Uint8Array.from(old))!;
+        return rewrite(copy, moves, pieces, placed.base, witness).bytes;
+      });
+    }
     const out = new ByteWriter();
-    writeSectionMoves(out, oldElf, newElf, map);
+    writePieces(out, pieces);
+    writeSectionMoves(out, placed, moves, pieces.map(growthOf));
     return out.finish();
   },
 
-  project(old: Uint8Array, _nextSize: number, coarse: CoarseMap, description: Uint8Array): Projected {
+  project(old: Uint8Array, _nextSize: number, _map: CoarseMap, description: Uint8Array): Projected {
     const elf = readLinked(old);
     if (elf === undefined) return { bytes: old, classes: newByteClasses(old.length) };
-    const reader = new ByteReader(description, damagedPart("projection's description"));
-    const moves = readSectionMoves(reader, elf, coarse);
-    const base = baseAddress(moves);
-    const file = new LinkedFile(elf, moves, coarse, addressMapOf(moves, coarse, base), base);
-    moveReferences(file);
-    return { bytes: old, classes: file.classes };
+    const reader = new ByteReader(description, badDescription);
+    const placed = placeSections(elf);
+    const pieces = readPieces(reader, placed.sections);
+    const moves = readSectionMoves(reader, placed, pieces.map(growthOf));
+    if (reader.remaining > 0) throw badDescription('there is more than was to be described', reader.offset);
+    return { bytes: old, classes: rewrite(elf, moves, pieces, placed.base).classes };
   },
 };
-
-/** Rewrites everything. Each reference is read and rewritten at one place, so that the order does not matter. */
-function moveReferences(file: LinkedFile): void {
-  const unwind = file.named('.eh_frame');
-  const functions = unwind?.old.type === SHT_PROGBITS ? new EhFrame(file, unwind).move() : new Uint32Array(0);
-  const header = file.named('.eh_frame_hdr');
-  if (header?.old.type === SHT_PROGBITS) moveEhFrameHeader(file, header);
-  const taken = new TakenAddresses(file);
-  const sweep = new X86Sweep(file, (target) => taken.add(target));
-  for (const section of file.moves) {
-    if ((section.old.flags & SHF_EXECINSTR) !== 0 && section.old.type === SHT_PROGBITS) {
-      sweep.sweep(section, functions);
-    }
-  }
-  for (const section of file.moves) {
-    if (isPlainData(section.old)) moveJumpTables(file, section, taken);
-  }
-  if (file.elf.type === ET_EXEC) {
-    for (const section of file.moves) {
-      if (isPlainData(section.old) && (section.old.flags & SHF_ALLOC) !== 0) moveAddresses(file, section);
-    }
-  }
-  moveDynamicTables(file);
-  moveHeaders(file);
-}

@@ -1,23 +1,67 @@
 /**
- * Where the sections of an old ELF file are in the new one. Most of it follows from the coarse map and from how linkers lay sections out;
- * the description says where that guess is wrong.
+ * Where the sections of an old linked file are in the new one. Addresses here count from the lowest one of the old file, modulo 2^32, so that
+ * they are small integers for programs, libraries and kernels alike. Sections that are not loaded are given addresses behind all others.
  */
 import type { ByteReader, ByteWriter } from '../../core/bytes.ts';
-import { type CoarseMap, mapOffset } from '../align/coarse-map.ts';
-import { damagedPart } from '../damage.ts';
-import { type Elf, type ElfSection, SHF_ALLOC, SHT_NOBITS } from './elf.ts';
+import { type Elf, type ElfSection, SHF_ALLOC, SHF_EXECINSTR, SHT_NOBITS } from './elf.ts';
+import { readSparse, writeSparse } from './numbers.ts';
 
-/** A section of the old file in the new one. `index` 0: it is gone, and the rest says where it would be. */
+/** A section of the old file in the new one. */
 export interface SectionMove {
   readonly old: ElfSection;
+  /** Relative. */
+  readonly oldAddress: number;
+  /** Of the new file; 0 where the section is gone, and the rest says where it would be. */
   readonly index: number;
   readonly offset: number;
   readonly size: number;
+  /** Relative to the base of the old file. */
   readonly address: number;
+  readonly executable: boolean;
 }
 
-/** Numbers that say how one section differs from its guess: index, offset, size, address. */
-const CORRECTIONS = 4;
+/** An old section with its address. */
+export interface PlacedSection {
+  readonly old: ElfSection;
+  readonly oldAddress: number;
+}
+
+/** The sections of an old file, by address. */
+export interface PlacedSections {
+  /** What addresses are counted from. */
+  readonly base: number;
+  /** Ordered by address; none overlaps another. */
+  readonly sections: readonly PlacedSection[];
+}
+
+const SHF_TLS = 0x400;
+
+function isLoaded({ flags, address, size, type }: ElfSection): boolean {
+  // Thread-local zeros share their addresses with what follows.
+  return (
+    (flags & SHF_ALLOC) !== 0 && size > 0 && Number.isSafeInteger(address) && !(type === SHT_NOBITS && flags & SHF_TLS)
+  );
+}
+
+/** Gives each section its address. Those that overlap others, or are 4 GiB above the lowest, are left out: no linker makes them. */
+export function placeSections(elf: Elf): PlacedSections {
+  const loaded = elf.sections.filter(isLoaded).sort((a, b) => a.address - b.address);
+  const base = Math.min(loaded[0]?.address ?? 0, 0);
+  const sections: PlacedSection[] = [];
+  let end = 0;
+  for (const old of loaded) {
+    const oldAddress = old.address - base;
+    if (oldAddress < end || oldAddress + old.size >= 2 ** 32) continue;
+    sections.push({ old, oldAddress });
+    end = oldAddress + old.size;
+  }
+  for (const old of elf.sections) {
+    if (isLoaded(old) || old.type === SHT_NOBITS || end + old.size >= 2 ** 32) continue;
+    sections.push({ old, oldAddress: end });
+    end += old.size;
+  }
+  return { base, sections };
+}
 
 function alignUp(value: number, alignment: number): number {
   return alignment > 1 && alignment <= 1 << 21 ? Math.ceil(value / alignment) * alignment : value;
@@ -25,133 +69,130 @@ function alignUp(value: number, alignment: number): number {
 
 /** Guesses each section from the ones before it, which are already corrected. */
 class SectionGuesser {
-  readonly #map: CoarseMap;
   #oldEnd = 0;
   #newEnd = 0;
   #index = 0;
-  /** Of the last section with an address: new address minus old, and new offset minus old. */
+  #shift = 0;
   #addressShift = 0;
-  #offsetShift = 0;
 
-  constructor(map: CoarseMap) {
-    this.#map = map;
-  }
-
-  guess(old: ElfSection): SectionMove {
-    const { offset, size, alignment, type } = old;
+  /** @param growth by how much its content seems to grow. */
+  guess({ old, oldAddress }: PlacedSection, growth: number): SectionMove {
+    const { offset, size, alignment, type, flags } = old;
     const packed = offset === alignUp(this.#oldEnd, alignment);
-    const newOffset = packed ? alignUp(this.#newEnd, alignment) : this.#moved(offset);
-    const grows = type !== SHT_NOBITS && size > 0;
-    const newSize = grows ? Math.max(0, this.#moved(offset + size - 1) + 1 - this.#moved(offset)) : size;
-    const shift = (old.flags & SHF_ALLOC) === 0 ? 0 : this.#addressShift + (newOffset - offset - this.#offsetShift);
-    return { old, index: this.#index + 1, offset: newOffset, size: newSize, address: old.address + shift };
-  }
-
-  #moved(offset: number): number {
-    return Math.max(0, mapOffset(this.#map, offset));
+    const newOffset = packed ? alignUp(this.#newEnd, alignment) : offset + this.#shift;
+    const loaded = isLoaded(old);
+    return {
+      old,
+      oldAddress,
+      index: this.#index + 1,
+      offset: newOffset,
+      size: type === SHT_NOBITS ? size : Math.max(0, size + growth),
+      address: loaded ? oldAddress + this.#addressShift + (newOffset - offset - this.#shift) : oldAddress,
+      executable: (flags & SHF_EXECINSTR) !== 0,
+    };
   }
 
   /** Takes what is true of the section guessed last. */
-  settle({ old, index, offset, size, address }: SectionMove): void {
+  settle({ old, oldAddress, index, offset, size, address }: SectionMove): void {
     const inFile = old.type !== SHT_NOBITS;
     this.#oldEnd = old.offset + (inFile ? old.size : 0);
     this.#newEnd = offset + (inFile ? size : 0);
+    this.#shift = offset - old.offset;
     if (index > 0) this.#index = index;
-    if ((old.flags & SHF_ALLOC) === 0) return;
-    this.#addressShift = address - old.address;
-    this.#offsetShift = offset - old.offset;
+    if (isLoaded(old)) this.#addressShift = address - oldAddress;
   }
 }
 
-function zigzag(value: number): number {
-  return value < 0 ? -2 * value - 1 : 2 * value;
-}
-
-function unzigzag(value: number): number {
-  return value % 2 === 0 ? value / 2 : -(value + 1) / 2;
-}
-
 /** The section of the new file that an old one became: of its name, of the same order among those. */
-function counterparts(old: Elf, next: Elf): (ElfSection | undefined)[] {
+export function counterparts(old: readonly PlacedSection[], next: Elf): (ElfSection | undefined)[] {
   const found = new Map<string, ElfSection[]>();
   for (const section of next.sections) {
     const known = found.get(section.name);
     if (known === undefined) found.set(section.name, [section]);
     else known.push(section);
   }
-  return old.sections.map(({ name }) => found.get(name)?.shift());
+  return old.map(({ old: { name, type, flags } }) => {
+    const section = found.get(name)?.shift();
+    const alike = section !== undefined && section.type === type && (section.flags & SHF_ALLOC) === (flags & SHF_ALLOC);
+    return alike && Number.isSafeInteger(section.address) ? section : undefined;
+  });
 }
 
-/** Writes where the sections of `old` are in `next`; the encoder's side of {@link readSectionMoves}. */
-export function writeSectionMoves(out: ByteWriter, old: Elf, next: Elf, map: CoarseMap): void {
-  const guesser = new SectionGuesser(map);
+/** Numbers that say how one section differs from its guess: index, offset, size, address. */
+const CORRECTIONS = 4;
+
+/** Guesses all sections, corrects each guess by `correct` and gives what came out. */
+function settleAll(
+  placed: PlacedSections,
+  growths: readonly number[],
+  correct: (guess: SectionMove, number: number) => SectionMove,
+): SectionMove[] {
+  const guesser = new SectionGuesser();
+  return placed.sections.map((section, number) => {
+    const move = correct(guesser.guess(section, growths[number]!), number);
+    guesser.settle(move);
+    return move;
+  });
+}
+
+/** The moves from an old file to a new one, as the encoder sees them. */
+export function findSectionMoves(placed: PlacedSections, next: Elf): SectionMove[] {
+  const partners = counterparts(placed.sections, next);
+  return settleAll(
+    placed,
+    placed.sections.map(() => 0),
+    (guess, number) => {
+      const found = partners[number];
+      if (found === undefined) return { ...guess, index: 0 };
+      const { index, offset, size, address } = found;
+      return { ...guess, index, offset, size, address: isLoaded(guess.old) ? address - placed.base : guess.oldAddress };
+    },
+  );
+}
+
+/**
+ * Writes where sections move, as {@link readSectionMoves} reads it.
+ * @param growths for each section, by how much its content seems to grow.
+ */
+export function writeSectionMoves(
+  out: ByteWriter,
+  placed: PlacedSections,
+  moves: readonly SectionMove[],
+  growths: readonly number[],
+): void {
   const corrections: number[] = [];
-  const partners = counterparts(old, next);
-  for (const [number, section] of old.sections.entries()) {
-    const guess = guesser.guess(section);
-    const found = partners[number];
-    if (found === undefined || !Number.isSafeInteger(section.address) || !Number.isSafeInteger(found.address)) {
-      corrections.push(zigzag(-guess.index), 0, 0, 0);
-      guesser.settle({ ...guess, index: 0 });
-      continue;
+  settleAll(placed, growths, (guess, number) => {
+    const move = moves[number]!;
+    if (move.index === 0) {
+      corrections.push(-guess.index, 0, 0, 0);
+      return { ...guess, index: 0 };
     }
-    const { index, offset, size, address } = found;
-    corrections.push(zigzag(index - guess.index), zigzag(offset - guess.offset), zigzag(size - guess.size));
-    corrections.push(zigzag(address - guess.address));
-    guesser.settle({ old: section, index, offset, size, address });
-  }
+    corrections.push(move.index - guess.index, move.offset - guess.offset, move.size - guess.size);
+    corrections.push(move.address - guess.address);
+    return move;
+  });
   writeSparse(out, corrections);
 }
 
-/** Numbers, mostly zero: how many zeros, then one that is not, and so on; 0 zeros and 0 end it. */
-function writeSparse(out: ByteWriter, numbers: readonly number[]): void {
-  let zeros = 0;
-  for (const number of numbers) {
-    if (number === 0) {
-      zeros++;
-      continue;
-    }
-    out.varint(zeros);
-    out.varint(number);
-    zeros = 0;
-  }
-  out.varint(0);
-  out.varint(0);
-}
-
-function readSparse(reader: ByteReader, count: number): Float64Array {
-  const numbers = new Float64Array(count);
-  for (let at = 0; ; at++) {
-    const zeros = reader.varint('a number of sections as foretold');
-    const value = reader.varint('where a section is');
-    if (value === 0) return numbers;
-    at += zeros;
-    if (at >= count) throw damagedPart(DESCRIPTION)('there are fewer sections', reader.offset);
-    numbers[at] = value;
-  }
-}
-
-const DESCRIPTION = "projection's description";
-
 /**
- * Where the sections of an old file are in the new one. Offsets, sizes and addresses are any safe integers: they are where the references
+ * Reads where the sections of an old file are in the new one. Offsets, sizes and addresses are any safe integers: they are what references
  * are moved to, and nothing is read from there.
  * @throws OsupdError `damaged-delta`
  */
-export function readSectionMoves(reader: ByteReader, old: Elf, map: CoarseMap): SectionMove[] {
-  const corrections = readSparse(reader, old.sections.length * CORRECTIONS);
-  const guesser = new SectionGuesser(map);
-  return old.sections.map((section, number) => {
-    const guess = guesser.guess(section);
-    const correction = (which: number) => unzigzag(corrections[number * CORRECTIONS + which]!);
-    const move: SectionMove = {
-      old: section,
-      index: guess.index + correction(0),
-      offset: guess.offset + correction(1),
-      size: guess.size + correction(2),
-      address: guess.address + correction(3),
+export function readSectionMoves(
+  reader: ByteReader,
+  placed: PlacedSections,
+  growths: readonly number[],
+): SectionMove[] {
+  const corrections = readSparse(reader, placed.sections.length * CORRECTIONS);
+  return settleAll(placed, growths, (guess, number) => {
+    const at = number * CORRECTIONS;
+    return {
+      ...guess,
+      index: guess.index + corrections[at]!,
+      offset: guess.offset + corrections[at + 1]!,
+      size: guess.size + corrections[at + 2]!,
+      address: guess.address + corrections[at + 3]!,
     };
-    guesser.settle(move);
-    return move;
   });
 }

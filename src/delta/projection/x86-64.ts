@@ -49,7 +49,7 @@ export class X86Sweep {
   sweep(section: SectionMove, functions: Uint32Array): void {
     const { bytes } = this.#file;
     const end = section.old.offset + section.old.size;
-    const toAddress = section.old.address - this.#file.base - section.old.offset;
+    const toAddress = section.oldAddress - section.old.offset;
     let at = section.old.offset;
     let next = 0;
     while (at < end) {

@@ -1,0 +1,218 @@
+/**
+ * The encoder's search for how the insides of sections move. It foretells with what it knows, matches the result with the new file, looks
+ * there where each reference really goes, and takes from all of them the pieces that foretell the most for their cost.
+ */
+import type { CoarseMap } from '../align/coarse-map.ts';
+import { type Elf, SHT_NOBITS, signedWord } from './elf.ts';
+import type { Witness } from './linked-file.ts';
+import { matchPlaces, UNMATCHED } from './match-places.ts';
+import type { SectionPieces } from './places.ts';
+import type { SectionMove } from './section-moves.ts';
+
+/** What one more piece costs, in references that are foretold wrongly. */
+const PIECE_COST = 2;
+
+/** Numbers by number, in arrays that grow. */
+class Evidence implements Witness {
+  at = new Uint32Array(1 << 12);
+  /** For a distance: the address that it is counted from. */
+  from = new Uint32Array(1 << 12);
+  to = new Uint32Array(1 << 12);
+  isWord = new Uint8Array(1 << 12);
+  count = 0;
+
+  #add(at: number, from: number, to: number, isWord: number): void {
+    if (this.count === this.at.length) {
+      const size = 2 * this.count;
+      this.at = grown(this.at, new Uint32Array(size));
+      this.from = grown(this.from, new Uint32Array(size));
+      this.to = grown(this.to, new Uint32Array(size));
+      this.isWord = grown(this.isWord, new Uint8Array(size));
+    }
+    const number = this.count++;
+    this.at[number] = at;
+    this.from[number] = from;
+    this.to[number] = to;
+    this.isWord[number] = isWord;
+  }
+
+  word(at: number, to: number): void {
+    this.#add(at, 0, to, 1);
+  }
+
+  distance(at: number, from: number, to: number): void {
+    this.#add(at, from, to, 0);
+  }
+}
+
+function grown<Numbers extends Uint8Array | Uint32Array | Int32Array>(from: Numbers, to: Numbers): Numbers {
+  to.set(from);
+  return to;
+}
+
+/** Places of one section and how far each seems to move: one for each reference from it or to it. */
+class Votes {
+  places = new Uint32Array(1 << 8);
+  shifts = new Int32Array(1 << 8);
+  count = 0;
+
+  add(place: number, shift: number): void {
+    if (this.count === this.places.length) {
+      this.places = grown(this.places, new Uint32Array(2 * this.count));
+      this.shifts = grown(this.shifts, new Int32Array(2 * this.count));
+    }
+    this.places[this.count] = place;
+    this.shifts[this.count++] = shift;
+  }
+
+  /** Order of the votes by place: radix sort, 11 bits at a time. */
+  #order(): Uint32Array {
+    let order = Uint32Array.from({ length: this.count }, (_, number) => number);
+    for (let bit = 0; bit < 32; bit += 11) {
+      const counts = new Uint32Array(2049);
+      for (let number = 0; number < this.count; number++) counts[((this.places[number]! >>> bit) & 2047) + 1]!++;
+      for (let digit = 0; digit < 2048; digit++) counts[digit + 1]! += counts[digit]!;
+      const sorted = new Uint32Array(this.count);
+      for (const number of order) sorted[counts[(this.places[number]! >>> bit) & 2047]!++] = number;
+      order = sorted;
+    }
+    return order;
+  }
+
+  /**
+   * The pieces that contradict the fewest votes, each piece counted as PIECE_COST of them (Viterbi's algorithm; states are shifts).
+   */
+  elect(): SectionPieces {
+    const order = this.#order();
+    // Costs are relative to that of contradicting all votes so far.
+    const costs = new Map<number, number>([[0, 0]]);
+    let best = 0;
+    let bestShift = 0;
+    const before = new Int32Array(this.count);
+    const switches = new Uint8Array(this.count);
+    for (const [turn, number] of order.entries()) {
+      const shift = this.shifts[number]!;
+      let cost = costs.get(shift) ?? Number.POSITIVE_INFINITY;
+      if (best + PIECE_COST < cost) {
+        cost = best + PIECE_COST;
+        switches[turn] = 1;
+        before[turn] = bestShift;
+      }
+      cost--;
+      costs.set(shift, cost);
+      if (cost < best) {
+        best = cost;
+        bestShift = shift;
+      }
+    }
+    const starts: number[] = [];
+    const shifts: number[] = [];
+    let shift = bestShift;
+    for (let turn = this.count - 1; turn >= 0; turn--) {
+      const number = order[turn]!;
+      if (switches[turn] === 0 || this.shifts[number] !== shift) continue;
+      // Of pieces with one start the last counts.
+      if (starts.at(-1) !== this.places[number]) {
+        starts.push(this.places[number]!);
+        shifts.push(shift);
+      }
+      shift = before[turn]!;
+    }
+    return { starts: Uint32Array.from(starts.reverse()), shifts: Int32Array.from(shifts.reverse()) };
+  }
+}
+
+/** The number of the section that holds an address, -1 for none. */
+function sectionAt(moves: readonly SectionMove[], address: number): number {
+  let low = 0;
+  let high = moves.length;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if (moves[middle]!.oldAddress <= address) low = middle + 1;
+    else high = middle;
+  }
+  return low > 0 && address - moves[low - 1]!.oldAddress < moves[low - 1]!.old.size ? low - 1 : -1;
+}
+
+/** How sections move as a coarse map says: where the search begins. */
+export function piecesOfMap(moves: readonly SectionMove[], map: CoarseMap): SectionPieces[] {
+  const { oldAt, newAt, lengths } = map;
+  return moves.map(({ old, offset, size, index }) => {
+    const starts: number[] = [];
+    const shifts: number[] = [];
+    if (old.type !== SHT_NOBITS && index !== 0) {
+      for (let range = 0; range < oldAt.length; range++) {
+        const from = Math.max(oldAt[range]!, old.offset);
+        if (from >= Math.min(old.offset + old.size, oldAt[range]! + lengths[range]!)) continue;
+        const placeInNew = newAt[range]! + (from - oldAt[range]!) - offset;
+        if (placeInNew < 0 || placeInNew > size) continue;
+        starts.push(from - old.offset);
+        shifts.push(placeInNew - (from - old.offset));
+      }
+    }
+    return { starts: Uint32Array.from(starts), shifts: Int32Array.from(shifts) };
+  });
+}
+
+/**
+ * Looks where references really go.
+ * @param project rewrites a copy of the old file with some pieces, telling a witness.
+ */
+export function findPieces(
+  next: Elf,
+  moves: readonly SectionMove[],
+  base: number,
+  project: (witness: Witness) => Uint8Array,
+): SectionPieces[] {
+  const evidence = new Evidence();
+  const foretold = project(evidence);
+  const matches = moves.map(({ old, index, offset, size }) =>
+    index === 0 || old.type === SHT_NOBITS
+      ? new Int32Array(0)
+      : matchPlaces(
+          foretold.subarray(old.offset, old.offset + old.size),
+          next.bytes.subarray(offset, Math.min(offset + size, next.bytes.length)),
+        ),
+  );
+  const votes = moves.map(() => new Votes());
+  const byOffset = moves
+    .map((_, number) => number)
+    .filter((number) => matches[number]!.length > 0)
+    .sort((a, b) => moves[a]!.old.offset - moves[b]!.old.offset);
+  let source = 0;
+  for (let number = 0; number < evidence.count; number++) {
+    const at = evidence.at[number]!;
+    // References come mostly in the order of the file.
+    let move = moves[byOffset[source] ?? 0];
+    if (move === undefined || at < move.old.offset || at >= move.old.offset + move.old.size) {
+      source = byOffset.findIndex((candidate) => {
+        const { old } = moves[candidate]!;
+        return at >= old.offset && at < old.offset + old.size;
+      });
+      if (source < 0) {
+        source = 0;
+        continue;
+      }
+      move = moves[byOffset[source]!]!;
+    }
+    const sourceSection = byOffset[source]!;
+    const place = at - move.old.offset;
+    const shift = matches[sourceSection]![place >>> 3]!;
+    if (shift === UNMATCHED) continue;
+    const newAt = move.offset + place + shift;
+    if (newAt < move.offset || newAt + 8 > next.bytes.length) continue;
+    const isWord = evidence.isWord[number] === 1;
+    if (!isWord && foretold[at - 1] !== next.bytes[newAt - 1]) continue;
+    const newFrom = evidence.from[number]! + (move.address - move.oldAddress) + shift;
+    const to = isWord ? signedWord(next.view, newAt) - base : (newFrom + next.view.getInt32(newAt, true)) >>> 0;
+    const oldTo = evidence.to[number]!;
+    const target = sectionAt(moves, oldTo);
+    if (target < 0) continue;
+    const { oldAddress, address, size, index } = moves[target]!;
+    const newPlace = to - address;
+    if (index === 0 || !(newPlace >= 0 && newPlace < size)) continue;
+    votes[target]!.add(oldTo - oldAddress, newPlace - (oldTo - oldAddress));
+    if (!isWord) votes[sourceSection]!.add(place, shift);
+  }
+  return votes.map((section) => section.elect());
+}
