@@ -71,12 +71,10 @@ describe('osupd delta make', () => {
     expect(full.size).toBeGreaterThan(made.size * 10);
   });
 
-  it('names the largest records with --verbose', async () => {
-    const { stdout } = await runCommand(
-      ['delta', 'make', '--verbose', '--pool', 'pool', '--from', 'os@1', '--to', 'os@2', 'verbose.osd'],
-      directory,
-    );
-    expect(stdout).toMatch(/largest\n(.*\n)*.* {2}\/?usr\/share\/(new|data)\n/);
+  it('says what takes the bytes, by kind and codec, and names the largest records', async () => {
+    const { stdout } = await run('make', '--pool', 'pool', '--from', 'os@1', '--to', 'os@2', 'again.osd');
+    expect(stdout).toMatch(/^ {2}[a-z]+ +\d+ objects +[\d.]+ kB -> +[\d.]+ k?B {2}[a-z-]+ [\d.]+ k?B/m);
+    expect(stdout).toMatch(/\nlargest\n(.*\n)* +[\d.]+ k?B {2}[a-z-]+ +\/?usr\/share\/(new|data)( and \d+ more)?\n/);
   });
 
   it('fails for images that the pool does not have, and writes nothing', async () => {
@@ -85,6 +83,39 @@ describe('osupd delta make', () => {
     expect((await run('make', '--pool', 'gone', '--to', 'os@2', 'none.osd')).status).toBe(5);
     expect((await run('make', '--pool', 'pool', '--to', 'os@2', '--to', 'os@2', 'none.osd')).status).toBe(2);
     expect(readdirSync(directory).filter((name) => name.includes('none'))).toEqual([]);
+  });
+});
+
+describe('osupd delta make in jobs', () => {
+  const images = ['--pool', 'pool', '--from', 'os@1', '--to', 'os@2'];
+  const doJobs = (plan: string, ...args: string[]) =>
+    runCommand(['delta', 'make', '--pool', 'pool', '--results', 'results', ...args], directory, {}, plan);
+
+  it('prints a plan, does single jobs and all, and makes the same delta', async () => {
+    const { stdout: plan } = await run('make', ...images, '--plan');
+    const jobs = plan
+      .trimEnd()
+      .split('\n')
+      .map((line) => JSON.parse(line));
+    expect(jobs).toHaveLength(made.records);
+    expect(jobs[0]).toMatchObject({ effort: 7, members: [{ path: '/usr/share/data', size: 100_000 }, {}] });
+    expect((await doJobs(plan, '--job', jobs[0].job)).stdout).toBe('1 jobs done\n');
+    expect(readdirSync(join(directory, 'results'))).toEqual([`${jobs[0].job}.record`]);
+    expect((await doJobs(plan, '--job', '-', '--json')).stdout).toBe(`{"made":${jobs.length - 1},"present":1}\n`);
+    const { status } = await run('make', ...images, '--results', 'results', 'spread.osd');
+    expect(status).toBe(0);
+    expect(readFileSync(join(directory, 'spread.osd')).equals(readFileSync(join(directory, 'update.osd')))).toBe(true);
+  });
+
+  it('says what is wrong with a job, a plan or the options', async () => {
+    const { stdout: plan } = await run('make', ...images, '--plan');
+    expect((await doJobs(plan, '--job', 'f00')).status).toBe(5);
+    expect((await doJobs(plan.replace('"effort":7', '"effort":8'), '--job', '-')).status).toBe(2);
+    expect((await doJobs('text', '--job', '-')).stderr).toMatch(/^osupd: delta make: this line is no job: /);
+    expect((await run('make', '--pool', 'pool', '--job', '-')).stderr).toContain('--job needs --results');
+    expect((await run('make', '--pool', 'pool', 'none.osd')).stderr).toContain('no --to');
+    expect((await run('make', ...images)).stderr).toContain('no file for the delta');
+    expect((await run('make', ...images, '--plan', '--results', 'results')).status).toBe(2);
   });
 });
 

@@ -1,5 +1,5 @@
 /** Runs a command line in this process, with a clock, an environment and a working directory of the test's own. */
-import { Writable } from 'node:stream';
+import { Readable, Writable } from 'node:stream';
 import { run } from '../../src/cli/main.ts';
 
 export interface CommandResult {
@@ -15,6 +15,7 @@ export async function runCommand(
   args: readonly string[],
   cwd = '/',
   environment: Readonly<Record<string, string>> = {},
+  stdin?: string,
 ): Promise<CommandResult> {
   const stdout = collector();
   const stderr = collector();
@@ -24,7 +25,7 @@ export async function runCommand(
     now: () => new Date(NOW),
     stdout: stdout.stream,
     stderr: stderr.stream,
-    stdin: process.stdin,
+    stdin: stdin === undefined ? process.stdin : Readable.from([Buffer.from(stdin)]),
     signal: new AbortController().signal,
     version: '0.0.0',
   });
