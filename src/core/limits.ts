@@ -161,3 +161,6 @@ export const MAX_SUFFIX_ARRAY_BYTES = 64 << 20;
 
 /** Jobs of one delta as JSON lines: 200 bytes for each object and each base, so a million of both. */
 export const MAX_JOB_PLAN_BYTES = 512 << 20;
+
+/** Numbers of one kind that the members of a record teach each other: more than a kernel has types in its BTF. */
+export const MAX_LEARNED_NUMBERS = 1 << 17;

@@ -1,9 +1,17 @@
 /** The encoder's side of the projection `relocatable`: compares the sections of two files. */
 
+import { type BtfScript, compareBtf, wholeScript } from './btf-script.ts';
 import { type EditScript, PlaceMap, scaled } from './edit-script.ts';
 import { RELA_BYTES, SECTION_HEADER_BYTES, SYMBOL_BYTES } from './elf.ts';
+import { blankedCode } from './relocatable-code.ts';
 import { type SectionEdit, writePlan } from './relocatable-plan.ts';
-import { matchSections, PARALLEL_TABLES, type Relocatable, type RelocatableSection } from './relocatable-sections.ts';
+import {
+  matchSections,
+  PARALLEL_TABLES,
+  type Relocatable,
+  type RelocatableSection,
+  viewOf,
+} from './relocatable-sections.ts';
 import { movedAddend, movedSymbol, type RelocationMaps, sectionSymbols } from './relocations.ts';
 import { alignSequences, BYTE_WINDOWS, ROW_WINDOWS } from './sequence-alignment.ts';
 
@@ -19,6 +27,7 @@ class Describer {
   /** By old index. */
   readonly #places: (PlaceMap | undefined)[];
   readonly #indexes: Uint16Array;
+  #btf: BtfScript | undefined;
 
   constructor(old: Relocatable, next: Relocatable) {
     this.#old = old;
@@ -28,11 +37,6 @@ class Describer {
     this.#places = old.sections.map(() => undefined);
     this.#indexes = new Uint16Array(old.sections.length);
     for (const [index, from] of this.#from.entries()) if (from !== 0) this.#indexes[from] = index;
-  }
-
-  #view(of: Relocatable, section: RelocatableSection): DataView {
-    const { buffer, byteOffset } = of.elf.bytes;
-    return new DataView(buffer, byteOffset + section.offset, section.size);
   }
 
   #content(of: Relocatable, section: RelocatableSection): Uint8Array {
@@ -52,8 +56,12 @@ class Describer {
       for (const [index, from] of this.#from.entries())
         if (from !== 0 && roles[index] === role) align(index, this.#old.sections[from]!, this.#next.sections[index]!);
     };
-    for (const [index, from] of this.#from.entries())
-      if (from !== 0 && this.#next.sections[index]!.size % this.#old.sections[from]!.rowBytes !== 0) return undefined;
+    for (const [index, from] of this.#from.entries()) {
+      if (from === 0) continue;
+      const { role, rowBytes } = this.#old.sections[from]!;
+      const next = this.#next.sections[index]!;
+      if (next.size % rowBytes !== 0 || (role === 'btf' && next.btf === undefined)) return undefined;
+    }
     const bytes = (index: number, old: RelocatableSection, next: RelocatableSection) =>
       this.#set(
         index,
@@ -64,8 +72,25 @@ class Describer {
           SHORTEST_RUN_BYTES,
         ),
       );
-    each('code', bytes);
+    const oldCode = blankedCode(this.#old);
+    const newCode = blankedCode(this.#next);
+    each('code', (index, old, next) =>
+      this.#set(
+        index,
+        alignSequences(
+          oldCode.subarray(old.offset, old.offset + old.size),
+          newCode.subarray(next.offset, next.offset + next.size),
+          BYTE_WINDOWS,
+          SHORTEST_RUN_BYTES,
+        ),
+      ),
+    );
     each('bytes', bytes);
+    each('btf', (index, old, next) => {
+      const script = compareBtf(old.btf!, next.btf!);
+      this.#btf = script;
+      this.#set(index, wholeScript(old.btf!, script));
+    });
     each('empty', (index, old, next) => this.#set(index, sizesOnly(old.size, next.size)));
     each('symbols', (index, old, next) =>
       this.#set(
@@ -83,6 +108,7 @@ class Describer {
         offset: section?.offset ?? 0,
         size: section?.size ?? 0,
         script: this.#scripts[index],
+        btf: roles[index] === 'btf' ? this.#btf : undefined,
         header: this.#next.elf.bytes.subarray(at, at + SECTION_HEADER_BYTES),
       };
     });
@@ -91,7 +117,7 @@ class Describer {
 
   /** What a symbol is: its name, or the section that it stands for. */
   #symbolKeys(of: Relocatable, section: RelocatableSection): Uint32Array {
-    const view = this.#view(of, section);
+    const view = viewOf(of.elf, section);
     const names = of.sections[section.link];
     const text = names === undefined ? new Uint8Array(0) : this.#content(of, names);
     const keys = new Uint32Array(section.size / SYMBOL_BYTES);
@@ -117,7 +143,7 @@ class Describer {
       places: this.#places,
       indexes: this.#indexes,
       symbols: this.#places[old.link],
-      sectionOf: symbols?.role === 'symbols' ? sectionSymbols(this.#view(this.#old, symbols)) : new Uint16Array(0),
+      sectionOf: symbols?.role === 'symbols' ? sectionSymbols(viewOf(this.#old.elf, symbols)) : new Uint16Array(0),
     };
   }
 
@@ -163,7 +189,7 @@ class Describer {
       }
       return keys;
     }
-    const view = this.#view(of, relocations);
+    const view = viewOf(of.elf, relocations);
     const maps = move ? this.#relocationMaps(relocations) : undefined;
     for (let at = 0; at < view.byteLength; at += RELA_BYTES) {
       const place = view.getUint32(at, true);
@@ -185,8 +211,8 @@ class Describer {
 
   #alignRelocations(index: number, old: RelocatableSection, next: RelocatableSection): void {
     const host = this.#places[old.info];
-    const oldView = this.#view(this.#old, old);
-    const newView = this.#view(this.#next, next);
+    const oldView = viewOf(this.#old.elf, old);
+    const newView = viewOf(this.#next.elf, next);
     const oldKeys = new Uint32Array(old.size / RELA_BYTES);
     const newKeys = new Uint32Array(next.size / RELA_BYTES);
     for (let row = 0; row < oldKeys.length; row++) {

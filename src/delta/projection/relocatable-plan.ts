@@ -4,9 +4,10 @@
  */
 import { ByteReader, ByteWriter } from '../../core/bytes.ts';
 import { damagedDelta, damagedPart } from '../damage.ts';
+import { type BtfScript, readBtfScript, wholeScript, writeBtfScript } from './btf-script.ts';
 import { type EditScript, isIdentity, newSize, readScript, scaled, writeScript } from './edit-script.ts';
-import { type ElfSection, FILE_HEADER_BYTES, SECTION_HEADER_BYTES, SHT_NOBITS } from './elf.ts';
-import type { Relocatable } from './relocatable-sections.ts';
+import { FILE_HEADER_BYTES, SECTION_HEADER_BYTES, SHT_NOBITS } from './elf.ts';
+import type { Relocatable, RelocatableSection } from './relocatable-sections.ts';
 
 /** A new section. */
 export interface PlannedSection {
@@ -18,6 +19,8 @@ export interface PlannedSection {
   readonly script: EditScript | undefined;
   /** As it stands in the file, for one that is new. */
   readonly header: Uint8Array | undefined;
+  /** Of a section of BTF: what `script` is made of. */
+  readonly btf: BtfScript | undefined;
 }
 
 export interface RelocatablePlan {
@@ -66,6 +69,8 @@ export interface SectionEdit {
   readonly size: number;
   /** In rows of the old section. */
   readonly script: EditScript | undefined;
+  /** Of a section of BTF, instead. */
+  readonly btf: BtfScript | undefined;
   readonly header: Uint8Array;
 }
 
@@ -98,14 +103,15 @@ export function writePlan(old: Relocatable, edits: readonly SectionEdit[], secti
     writer.varint(sectionsAt);
   }
   let unchanged = 0;
-  for (const { script } of edits.slice(1)) {
-    if (script === undefined) continue;
-    if (isIdentity(script)) {
+  for (const { script, btf } of edits.slice(1)) {
+    if (script === undefined && btf === undefined) continue;
+    if (script !== undefined && isIdentity(script)) {
       unchanged++;
       continue;
     }
     writer.varint(unchanged);
-    writeScript(writer, script);
+    if (btf !== undefined) writeBtfScript(writer, btf);
+    else writeScript(writer, script!);
     unchanged = 0;
   }
   return writer.finish();
@@ -135,8 +141,10 @@ export function readPlan(old: Relocatable, description: Uint8Array, nextSize: nu
     for (let index = 1; index < count; index++) offsets.push(reader.varint('offset of a section'));
     sectionsAt = reader.varint('offset of the section headers');
   }
-  const scripts = readScripts(reader, old, from, nextSize);
-  const sizes = scripts.map((script, index) => (script === undefined ? sizeIn(headers[index]) : newSize(script)));
+  const changes = readChanges(reader, old, from, nextSize);
+  const sizes = changes.map((change, index) =>
+    change === undefined ? sizeIn(headers[index]) : newSize(change.script),
+  );
   checkUse(old, from, sizes, nextSize);
   const guess = (flags & OTHER_OFFSETS) === 0 ? guessOffsets(old, from, sizes) : { offsets, end: sectionsAt };
   return {
@@ -147,7 +155,8 @@ export function readPlan(old: Relocatable, description: Uint8Array, nextSize: nu
             from: index,
             offset: guess.offsets[number]!,
             size: sizes[number]!,
-            script: scripts[number],
+            script: changes[number]?.script,
+            btf: changes[number]?.btf,
             header: headers[number],
           },
     ),
@@ -172,37 +181,48 @@ function sizeIn(header: Uint8Array | undefined): number {
   return header === undefined ? 0 : new DataView(header.buffer, header.byteOffset).getUint32(32, true);
 }
 
-/** Scripts in bytes, by new index. */
-function readScripts(
+interface SectionChange {
+  readonly script: EditScript;
+  readonly btf: BtfScript | undefined;
+}
+
+/** By new index; undefined for sections that are new. */
+function readChanges(
   reader: ByteReader,
   old: Relocatable,
   from: readonly number[],
   nextSize: number,
-): (EditScript | undefined)[] {
-  const scripts: (EditScript | undefined)[] = [];
-  let unchanged = reader.remaining === 0 ? Number.POSITIVE_INFINITY : reader.varint('number of unchanged sections');
-  for (const [index, oldIndex] of from.entries()) {
-    const section: (ElfSection & { rowBytes: number }) | undefined =
-      oldIndex === 0 ? undefined : old.sections[oldIndex];
-    if (index === 0 || section === undefined) {
-      scripts.push(undefined);
-      continue;
-    }
-    const { size, rowBytes, type } = section;
+): (SectionChange | undefined)[] {
+  let unchanged = 0;
+  const toNext = () => {
+    unchanged = reader.remaining === 0 ? Number.POSITIVE_INFINITY : reader.varint('number of unchanged sections');
+  };
+  toNext();
+  const changes = from.map((oldIndex, index): SectionChange | undefined => {
+    const section = old.sections[oldIndex];
+    if (index === 0 || section === undefined) return undefined;
     // Sections without bytes in the file may be as large as a 32-bit number; their size is only handed on.
-    if (size > 0xffff_ffff) throw damagedDelta('a section to project is too large');
-    const rows = size / rowBytes;
+    if (section.size > 0xffff_ffff) throw damagedDelta('a section to project is too large');
     if (unchanged > 0) {
       unchanged--;
-      scripts.push(identity(size));
-      continue;
+      return { script: identity(section.size), btf: undefined };
     }
-    const limit = type === SHT_NOBITS ? 0xffff_ffff : Math.floor(nextSize / rowBytes);
-    scripts.push(scaled(readScript(reader, rows, limit), rowBytes));
-    unchanged = reader.remaining === 0 ? Number.POSITIVE_INFINITY : reader.varint('number of unchanged sections');
-  }
+    const change = readChange(reader, section, nextSize);
+    toNext();
+    return change;
+  });
   if (reader.remaining > 0) throw damagedDelta('a projection has more changes than sections');
-  return scripts;
+  return changes;
+}
+
+function readChange(reader: ByteReader, section: RelocatableSection, nextSize: number): SectionChange {
+  if (section.btf !== undefined) {
+    const btf = readBtfScript(reader, section.btf, nextSize);
+    return { script: wholeScript(section.btf, btf), btf };
+  }
+  const { size, rowBytes, type } = section;
+  const limit = type === SHT_NOBITS ? 0xffff_ffff : Math.floor(nextSize / rowBytes);
+  return { script: scaled(readScript(reader, size / rowBytes, limit), rowBytes), btf: undefined };
 }
 
 function identity(size: number): EditScript {

@@ -1,5 +1,6 @@
 /** The sections of a relocatable ELF file: what each holds, and where those of a new file are in it. */
 import type { ByteString } from '../../core/bytes.ts';
+import { type Btf, readBtf } from './btf.ts';
 import {
   type Elf,
   type ElfSection,
@@ -14,7 +15,7 @@ import {
 } from './elf.ts';
 
 /** How a section is aligned with its old one and rewritten. */
-export type SectionRole = 'bytes' | 'code' | 'empty' | 'table' | 'relocations' | 'symbols';
+export type SectionRole = 'bytes' | 'code' | 'empty' | 'table' | 'relocations' | 'symbols' | 'btf';
 
 /** Bytes of a row of the tables that compilers, objtool and the kernel's macros write; their contents are mostly relocated. */
 const TABLE_ROWS: ReadonlyMap<ByteString, number> = new Map([
@@ -57,6 +58,8 @@ export interface RelocatableSection extends ElfSection {
   readonly role: SectionRole;
   /** Bytes of what its edit script counts. */
   readonly rowBytes: number;
+  /** Its content, where its role is that. */
+  readonly btf: Btf | undefined;
 }
 
 /** A relocatable file all of whose sections are readable. */
@@ -66,16 +69,23 @@ export interface Relocatable {
   readonly sections: readonly (RelocatableSection | undefined)[];
 }
 
-function withRole(section: ElfSection): RelocatableSection {
+function withRole(elf: Elf, section: ElfSection): RelocatableSection {
   const { type, size, entrySize, flags, name } = section;
-  const of = (role: SectionRole, rowBytes: number) => ({ ...section, role, rowBytes });
+  const of = (role: SectionRole, rowBytes: number, btf?: Btf) => ({ ...section, role, rowBytes, btf });
   if (type === SHT_NOBITS) return of('empty', 1);
   if (type === SHT_RELA && entrySize === RELA_BYTES && size % RELA_BYTES === 0) return of('relocations', RELA_BYTES);
   if (type === SHT_SYMTAB && entrySize === SYMBOL_BYTES && size % SYMBOL_BYTES === 0)
     return of('symbols', SYMBOL_BYTES);
   const rowBytes = TABLE_ROWS.get(name);
   if (rowBytes !== undefined && size % rowBytes === 0) return of('table', rowBytes);
+  const btf = name === '.BTF' ? readBtf(viewOf(elf, section)) : undefined;
+  if (btf !== undefined) return of('btf', 1, btf);
   return of((flags & SHF_EXECINSTR) !== 0 ? 'code' : 'bytes', 1);
+}
+
+/** A section's bytes. */
+export function viewOf({ bytes }: Elf, { offset, size }: ElfSection): DataView {
+  return new DataView(bytes.buffer, bytes.byteOffset + offset, size);
 }
 
 /** @returns undefined for anything but a relocatable file whose section headers are all sound. */
@@ -85,7 +95,7 @@ export function readRelocatable(bytes: Uint8Array): Relocatable | undefined {
   // Those of type 0 are left out by the reader, and so are unreadable ones.
   if (elf.sections.length !== elf.sectionCount - 1) return undefined;
   const sections: (RelocatableSection | undefined)[] = [undefined];
-  for (const section of elf.sections) sections.push(withRole(section));
+  for (const section of elf.sections) sections.push(withRole(elf, section));
   return { elf, sections };
 }
 

@@ -2,6 +2,8 @@
  * The projection of relocatable files, as kernel modules are: rebuilds the old file section by section with the sizes and offsets of the new
  * one, and moves relocations, symbols and everything else that counts places or rows.
  */
+import { MAX_LEARNED_NUMBERS } from '../../core/limits.ts';
+import { moveBtf } from './btf-script.ts';
 import { PlaceMap } from './edit-script.ts';
 import {
   EM_AARCH64,
@@ -14,8 +16,10 @@ import {
   SHT_SYMTAB,
   SYMBOL_BYTES,
 } from './elf.ts';
-import { newByteClasses, type Projected, type Projection } from './projection.ts';
+import { type ByteClasses, newByteClasses, type Projected, type Projection } from './projection.ts';
+import { moveCode } from './relocatable-code.ts';
 import { describeRelocatable } from './relocatable-describe.ts';
+import { RelocatableMemory } from './relocatable-memory.ts';
 import { type PlannedSection, type RelocatablePlan, readPlan } from './relocatable-plan.ts';
 import { type Relocatable, type RelocatableSection, readRelocatable } from './relocatable-sections.ts';
 import { moveRelocation, moveSymbol, type RelocationMaps, sectionSymbols } from './relocations.ts';
@@ -30,12 +34,18 @@ export const relocatable: Projection = {
     if (oldFile.elf.machine !== EM_X86_64 && oldFile.elf.machine !== EM_AARCH64) return undefined;
     return describeRelocatable(oldFile, newFile);
   },
-  project(old, nextSize, _map, description) {
+  project(old, nextSize, _map, description, memory) {
     const file = readRelocatable(old);
     if (file === undefined) return { bytes: old, classes: newByteClasses(old.length) };
-    return new Rebuilder(file, readPlan(file, description, nextSize), nextSize).rebuild();
+    return new Rebuilder(file, readPlan(file, description, nextSize), nextSize, memory.of(RelocatableMemory)).rebuild();
   },
 };
+
+interface Lesson {
+  readonly at: number;
+  readonly number: number;
+  readonly learn: (number: number, moved: number) => void;
+}
 
 class Rebuilder {
   readonly #old: Relocatable;
@@ -47,7 +57,12 @@ class Rebuilder {
   readonly #places: (PlaceMap | undefined)[];
   readonly #indexes: Uint16Array;
 
-  constructor(old: Relocatable, plan: RelocatablePlan, nextSize: number) {
+  readonly #memory: RelocatableMemory;
+  /** What the true file will teach: places in the new file, and the old numbers that stood there. */
+  readonly #lessons: Lesson[] = [];
+
+  constructor(old: Relocatable, plan: RelocatablePlan, nextSize: number, memory: RelocatableMemory) {
+    this.#memory = memory;
     this.#old = old;
     this.#plan = plan;
     this.#bytes = new Uint8Array(nextSize);
@@ -64,17 +79,54 @@ class Rebuilder {
 
   rebuild(): Projected {
     const { elf } = this.#old;
+    const codeClasses = this.#moveCode();
     this.#copy(0, Math.min(FILE_HEADER_BYTES, elf.bytes.length), 0);
     for (const planned of this.#plan.sections) {
       if (planned === undefined || planned.script === undefined) continue;
       const section = this.#old.sections[planned.from]!;
       if (section.type === SHT_NOBITS || planned.offset + planned.size > this.#bytes.length) continue;
-      this.#fill(section, planned);
+      if (section.btf !== undefined && planned.btf !== undefined) this.#moveBtf(section, planned);
+      this.#fill(section, planned, section.role === 'code' ? codeClasses : undefined);
       if (section.role === 'symbols') this.#moveSymbols(section, planned);
       else if (section.role === 'relocations') this.#moveRelocations(section, planned);
+      else if (section.name === '__versions' || section.name.startsWith('__kcrctab'))
+        this.#moveChecksums(section, planned);
     }
     this.#writeHeaders();
-    return { bytes: this.#bytes, classes: this.#classes };
+    return {
+      bytes: this.#bytes,
+      classes: this.#classes,
+      learn: (next) => {
+        const view = new DataView(next.buffer, next.byteOffset, next.byteLength);
+        for (const { at, number, learn } of this.#lessons)
+          if (at + 4 <= next.length) learn(number, view.getUint32(at, true));
+      },
+    };
+  }
+
+  /** Numbers of the kernel's BTF are looked up in what earlier files taught. */
+  #moveBtf(section: RelocatableSection, planned: PlannedSection): void {
+    const places = this.#places[section.index]!;
+    const { types, strings } = this.#memory;
+    const learnType = (number: number, moved: number) => types.learn(number, moved);
+    const learnString = (number: number, moved: number) => strings.learn(number, moved);
+    moveBtf(section.btf!, planned.btf!, this.#memory, (at, number, isName) => {
+      if (places.stays(at))
+        this.#lessons.push({ at: planned.offset + places.at(at), number, learn: isName ? learnString : learnType });
+    });
+  }
+
+  /** Checksums of symbols: the same in all modules that use them, and in the one that exports them. */
+  #moveChecksums({ rowBytes }: RelocatableSection, planned: PlannedSection): void {
+    const { checksums } = this.#memory;
+    const learn = (number: number, moved: number) => {
+      if (checksums.size < MAX_LEARNED_NUMBERS) checksums.set(number, moved);
+    };
+    for (let at = planned.offset; at + 4 <= planned.offset + planned.size; at += rowBytes) {
+      const number = this.#view.getUint32(at, true);
+      this.#lessons.push({ at, number, learn });
+      this.#view.setUint32(at, checksums.get(number) ?? number, true);
+    }
   }
 
   /** Copies bytes of the old file, as far as there is room. */
@@ -84,7 +136,7 @@ class Rebuilder {
   }
 
   /** Puts what stays in its new place; what went is put where something came in its stead. */
-  #fill(section: RelocatableSection, planned: PlannedSection): void {
+  #fill(section: RelocatableSection, planned: PlannedSection, classes: ByteClasses | undefined): void {
     const { oldAt, newAt, lengths } = planned.script!;
     let oldEnd = 0;
     let newEnd = 0;
@@ -93,9 +145,30 @@ class Rebuilder {
       this.#copy(section.offset + oldEnd, section.offset + oldEnd + gap, planned.offset + newEnd);
       const from = section.offset + oldAt[run]!;
       this.#copy(from, from + lengths[run]!, planned.offset + newAt[run]!);
+      if (classes !== undefined) {
+        this.#copyClasses(classes, section.offset + oldEnd, gap, planned.offset + newEnd);
+        this.#copyClasses(classes, from, lengths[run]!, planned.offset + newAt[run]!);
+      }
       oldEnd = oldAt[run]! + lengths[run]!;
       newEnd = newAt[run]! + lengths[run]!;
     }
+  }
+
+  #copyClasses(classes: ByteClasses, from: number, count: number, target: number): void {
+    for (let step = 0; step < count; step++) {
+      const kind = (classes[(from + step) >>> 1]! >>> (((from + step) & 1) << 2)) & 15;
+      this.#classes[(target + step) >>> 1]! |= kind << (((target + step) & 1) << 2);
+    }
+  }
+
+  /** Rewrites the code of the old file. @returns the classes of its bytes */
+  #moveCode(): ByteClasses {
+    const moved = this.#plan.sections.flatMap((planned) => {
+      const section = planned === undefined ? undefined : this.#old.sections[planned.from];
+      if (section?.role !== 'code' || planned?.script === undefined) return [];
+      return [{ section, script: planned.script, offset: planned.offset }];
+    });
+    return moveCode(this.#old, moved);
   }
 
   #moveSymbols(section: RelocatableSection, planned: PlannedSection): void {

@@ -164,27 +164,36 @@ function longestGrowing(pairs: readonly [number, number][]): [number, number][] 
   return chain.reverse();
 }
 
+/** The runs that two sequences share, in the order of both: places in either, and the length. */
+export function alignedRuns(
+  a: Sequence,
+  b: Sequence,
+  windows: readonly number[],
+): readonly (readonly [aAt: number, bAt: number, length: number])[] {
+  const aligner = new Aligner(a, b, windows);
+  aligner.align(0, a.length, 0, b.length, 0);
+  return aligner.runs;
+}
+
 /**
- * The runs that two sequences share.
+ * The runs that two sequences share, as a script.
  * @param shortest runs below this that stand between two shifts are not worth their mention
  */
 export function alignSequences(a: Sequence, b: Sequence, windows: readonly number[], shortest = 1): EditScript {
-  const aligner = new Aligner(a, b, windows);
-  aligner.align(0, a.length, 0, b.length, 0);
   const builder = new ScriptBuilder();
-  for (const [aAt, bAt, length] of worthwhile(aligner.runs, a.length, b.length, shortest))
+  for (const [aAt, bAt, length] of worthwhile(alignedRuns(a, b, windows), a.length, b.length, shortest))
     builder.add(aAt, bAt, length);
   return builder.finish(a.length, b.length);
 }
 
 /** Leaves out short runs that lie on another shift than both their neighbours. */
 function worthwhile(
-  runs: readonly [number, number, number][],
+  runs: readonly (readonly [number, number, number])[],
   aLength: number,
   bLength: number,
   shortest: number,
-): [number, number, number][] {
-  const kept: [number, number, number][] = [];
+): (readonly [number, number, number])[] {
+  const kept: (readonly [number, number, number])[] = [];
   for (let index = 0; index < runs.length; index++) {
     const run = runs[index]!;
     const shift = run[1] - run[0];
