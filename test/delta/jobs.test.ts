@@ -10,7 +10,7 @@ import { planJobs, writeDelta } from '../../src/delta/write.ts';
 import type { Pool } from '../../src/objects/pool.ts';
 import { chunksOf, noise } from '../helpers/pools.ts';
 import { temporaryDirectory } from '../helpers/temporary.ts';
-import { addSystem, type DeltaSides, newPool, newSystem, nextSystem } from './fixture.ts';
+import { addSystem, type DeltaSides, newPool, newSystem, nextSystem, type System } from './fixture.ts';
 
 const EFFORT = 3;
 const MAKER = makerOf('1.2.3');
@@ -33,7 +33,7 @@ function newResults(): JobResults {
 }
 
 /** Makes the delta. `encoded`: bytes of content that were not taken from results. */
-async function write(results: JobResults | undefined) {
+async function write(results: JobResults | undefined, images = sides, store = pool) {
   const chunks: Buffer[] = [];
   const notes: string[] = [];
   let encoded = 0;
@@ -42,7 +42,7 @@ async function write(results: JobResults | undefined) {
     if (event.kind === 'start' && event.step === 'encode') encoded = event.total ?? 0;
   };
   const out = async (chunk: Uint8Array) => void chunks.push(Buffer.from(chunk));
-  await writeDelta({ ...sides, store: pool, out, effort: EFFORT, scratch: base, results, progress });
+  await writeDelta({ ...images, store, out, effort: EFFORT, scratch: base, results, progress });
   return { bytes: Buffer.concat(chunks), notes, encoded };
 }
 
@@ -95,6 +95,19 @@ describe('jobs', () => {
     const { bytes, notes, encoded } = await write(results);
     expect(bytes.equals(direct)).toBe(true);
     expect({ notes, encoded }).toEqual({ notes: [], encoded: 0 });
+  });
+
+  it('may have results of any size', async () => {
+    const store = await newPool(base);
+    const large = (seed: number): System =>
+      new Map([['large', { type: 'file', content: noise(700_000, seed), mode: 0o644, time: 0, label: '' }]]);
+    const images = { from: [await addSystem(store, new Map())], to: [await addSystem(store, large(1))] };
+    const results = newResults();
+    const plan = await planJobs({ ...images, store, progress: noProgress }, EFFORT, MAKER);
+    await runJobs({ jobs: plan, store, results, scratch: base, workers: 1, progress: noProgress });
+    const made = await write(results, images, store);
+    expect(made).toMatchObject({ notes: [], encoded: 0 });
+    expect(made.bytes.equals((await write(undefined, images, store)).bytes)).toBe(true);
   });
 
   it('may be missing: the rest is made, and left with the others', async () => {

@@ -66,7 +66,7 @@ export class JobResults {
         const { codec, stored } = await openResult(this.pathOf(job), job.job);
         const { usesBases } = codecNamed(codec);
         const spooled = await spool.write(stored);
-        await checkRecord(job, codec, spool.read(spooled), store);
+        await checkRecord(job, codec, copiesOf(spool.read(spooled)), store);
         return { codec, usesBases, spooled };
       },
       note,
@@ -105,4 +105,9 @@ export class JobResults {
       return undefined;
     }
   }
+}
+
+/** A decoder may still look at a chunk when it asks for the next. */
+async function* copiesOf(chunks: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+  for await (const chunk of chunks) yield Uint8Array.from(chunk);
 }
