@@ -119,7 +119,7 @@ layer() {
   [ ! -e "$OUT/$1.tar" ] || { log "$1: there already"; return; }
   log "$1: $2 less $3"
   unpack "$2"
-  node "$BENCH/delta/layer-paths.ts" "$OUT/$2" "$OUT/$3" >"$OUT/$1.list"
+  node "$BENCH/layer-paths.ts" "$OUT/$2" "$OUT/$3" >"$OUT/$1.list"
   tar -C "$OUT/$2" --no-recursion --null --files-from="$OUT/$1.list" --sort=name --numeric-owner --xattrs \
     --mtime="@$SOURCE_DATE_EPOCH" --clamp-mtime --pax-option=delete=atime,delete=ctime -cf "$OUT/$1.tar.tmp"
   mv "$OUT/$1.tar.tmp" "$OUT/$1.tar"
