@@ -13,7 +13,7 @@ import {
   SYMBOL_BYTES,
   signedWord,
 } from './elf.ts';
-import { type LinkedFile, POINTER } from './linked-file.ts';
+import type { LinkedFile } from './linked-file.ts';
 import type { SectionMove } from './section-moves.ts';
 
 const SHT_HASH = 5;
@@ -57,13 +57,6 @@ export function moveDynamicTables(file: LinkedFile): void {
   }
 }
 
-/** Where an entry of a table is in the new file, by number. */
-function movedEntry(file: LinkedFile, table: SectionMove | undefined, entryBytes: number, entry: number): number {
-  if (table === undefined || entry * entryBytes >= table.old.size) return entry;
-  const place = file.movedPlace(table, entry * entryBytes);
-  return place % entryBytes === 0 ? place / entryBytes : entry;
-}
-
 function moveRelocations(file: LinkedFile, { old }: SectionMove): void {
   const { view, elf } = file;
   const symbols = file.section(old.link);
@@ -80,8 +73,7 @@ function moveRelocations(file: LinkedFile, { old }: SectionMove): void {
     if (type === relative || type === indirect) {
       file.moveWord(at + 16);
     } else if (symbol !== 0) {
-      view.setUint32(at + 12, movedEntry(file, symbols, SYMBOL_BYTES, symbol), true);
-      file.mark(at + 12, 4, POINTER);
+      file.moveEntry(at + 12, symbols, SYMBOL_BYTES);
     }
   }
 }
@@ -117,8 +109,7 @@ function moveSymbols(file: LinkedFile, { old }: SectionMove): void {
   const end = old.offset + old.size - SYMBOL_BYTES;
   const STT_TLS = 6;
   for (let at = old.offset; at <= end; at += SYMBOL_BYTES) {
-    if (names !== undefined) view.setUint32(at, file.movedPlace(names, view.getUint32(at, true)), true);
-    file.mark(at, 4, POINTER);
+    file.moveEntry(at, names, 1);
     const sectionIndex = view.getUint16(at + 6, true);
     if (sectionIndex === 0) continue;
     const section = file.section(sectionIndex);
@@ -141,8 +132,8 @@ function moveDynamic(file: LinkedFile, { old }: SectionMove): void {
   for (let at = old.offset; at <= end; at += 16) {
     const tag = signedWord(view, at);
     const value = signedWord(view, at + 8);
-    if (STRING_TAGS.has(tag) && names !== undefined && value >= 0) {
-      view.setUint32(at + 8, file.movedPlace(names, value), true);
+    if (STRING_TAGS.has(tag)) {
+      file.moveEntry(at + 8, names, 1);
     } else if (SIZE_TAGS.has(tag)) {
       const sized = sizedSection(file, tag);
       if (sized !== undefined && sized.old.size === value) view.setUint32(at + 8, sized.size, true);
@@ -196,7 +187,7 @@ function moveGnuHash(file: LinkedFile, { old }: SectionMove): void {
   const symbols = file.section(old.link);
   const buckets = view.getUint32(old.offset, true);
   const words = view.getUint32(old.offset + 8, true);
-  view.setUint32(old.offset + 4, movedEntry(file, symbols, SYMBOL_BYTES, view.getUint32(old.offset + 4, true)), true);
+  file.moveEntry(old.offset + 4, symbols, SYMBOL_BYTES);
   const start = old.offset + 16 + words * 8;
   moveSymbolNumbers(file, symbols, start, Math.min(start + buckets * 4, old.offset + old.size));
 }
@@ -204,9 +195,7 @@ function moveGnuHash(file: LinkedFile, { old }: SectionMove): void {
 function moveSymbolNumbers(file: LinkedFile, symbols: SectionMove | undefined, start: number, end: number): void {
   const { view } = file;
   for (let at = start; at + 4 <= end; at += 4) {
-    const symbol = view.getUint32(at, true);
-    if (symbol !== 0) view.setUint32(at, movedEntry(file, symbols, SYMBOL_BYTES, symbol), true);
-    file.mark(at, 4, POINTER);
+    if (view.getUint32(at, true) !== 0) file.moveEntry(at, symbols, SYMBOL_BYTES);
   }
 }
 
@@ -217,7 +206,7 @@ function moveVersions(file: LinkedFile, { old }: SectionMove): void {
   if (names === undefined) return;
   const end = old.offset + old.size;
   const move = (at: number) => {
-    if (at + 4 <= end) view.setUint32(at, file.movedPlace(names, view.getUint32(at, true)), true);
+    if (at + 4 <= end) file.moveEntry(at, names, 1);
   };
   const needed = old.type === SHT_GNU_VERNEED;
   const headBytes = needed ? 16 : 20;

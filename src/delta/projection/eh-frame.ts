@@ -248,11 +248,28 @@ export function moveEhFrameHeader(file: LinkedFile, section: SectionMove): void 
   if (view.getUint32(offset + 8, true) === (size - TABLE_AT) >>> 3) {
     view.setUint32(offset + 8, (section.size - TABLE_AT) >>> 3, true);
   }
+  const count = (size - TABLE_AT) >>> 3;
   const shift = map.shift(start);
-  const end = offset + size - 3;
-  for (let at = offset + TABLE_AT; at < end; at += 4) {
+  const moved = (at: number) => {
     const distance = view.getInt32(at, true);
-    view.setInt32(at, distance + map.shift((start + distance) >>> 0) - shift, true);
+    return (distance + map.shift((start + distance) >>> 0) - shift) | 0;
+  };
+  // Ordered by function, and functions change their order: 21 bits tell 2 million entries apart.
+  const ORDER_BITS = 2 ** 21;
+  const functions = new Float64Array(Math.min(count, ORDER_BITS));
+  const entries = new Int32Array(functions.length);
+  for (let number = 0; number < functions.length; number++) {
+    const at = offset + TABLE_AT + number * 8;
+    functions[number] = moved(at) * ORDER_BITS + number;
+    entries[number] = moved(at + 4);
+  }
+  functions.sort();
+  for (const [place, key] of functions.entries()) {
+    const at = offset + TABLE_AT + place * 8;
+    const moved = Math.floor(key / ORDER_BITS);
+    view.setInt32(at, moved, true);
+    view.setInt32(at + 4, entries[key - moved * ORDER_BITS]!, true);
     file.mark(at, 4, POINTER);
+    file.mark(at + 4, 4, POINTER);
   }
 }

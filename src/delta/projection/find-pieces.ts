@@ -3,45 +3,54 @@
  * there where each reference really goes, and takes from all of them the pieces that foretell the most for their cost.
  */
 import type { CoarseMap } from '../align/coarse-map.ts';
-import { type Elf, SHT_NOBITS, signedWord } from './elf.ts';
+import { type Elf, RELA_BYTES, SHT_NOBITS, SHT_RELA, signedWord } from './elf.ts';
 import type { Witness } from './linked-file.ts';
-import { matchPlaces, UNMATCHED } from './match-places.ts';
+import { CELL_BYTES, matchPlaces, UNMATCHED } from './match-places.ts';
 import type { SectionPieces } from './places.ts';
 import type { SectionMove } from './section-moves.ts';
 
 /** What one more piece costs, in references that are foretold wrongly. */
 const PIECE_COST = 2;
 
+/** Forms of references. */
+const DISTANCE = 0;
+const WORD = 1;
+const ENTRY = 2;
+
 /** Numbers by number, in arrays that grow. */
 class Evidence implements Witness {
   at = new Uint32Array(1 << 12);
-  /** For a distance: the address that it is counted from. */
+  /** Of a distance the address that it is counted from, of a table's entry its size. */
   from = new Uint32Array(1 << 12);
   to = new Uint32Array(1 << 12);
-  isWord = new Uint8Array(1 << 12);
+  form = new Uint8Array(1 << 12);
   count = 0;
 
-  #add(at: number, from: number, to: number, isWord: number): void {
+  #add(at: number, from: number, to: number, form: number): void {
     if (this.count === this.at.length) {
       const size = 2 * this.count;
       this.at = grown(this.at, new Uint32Array(size));
       this.from = grown(this.from, new Uint32Array(size));
       this.to = grown(this.to, new Uint32Array(size));
-      this.isWord = grown(this.isWord, new Uint8Array(size));
+      this.form = grown(this.form, new Uint8Array(size));
     }
     const number = this.count++;
     this.at[number] = at;
     this.from[number] = from;
     this.to[number] = to;
-    this.isWord[number] = isWord;
+    this.form[number] = form;
   }
 
   word(at: number, to: number): void {
-    this.#add(at, 0, to, 1);
+    this.#add(at, 0, to, WORD);
   }
 
   distance(at: number, from: number, to: number): void {
-    this.#add(at, from, to, 0);
+    this.#add(at, from, to, DISTANCE);
+  }
+
+  entry(at: number, entryBytes: number, to: number): void {
+    this.#add(at, entryBytes, to, ENTRY);
   }
 }
 
@@ -154,6 +163,28 @@ export function piecesOfMap(moves: readonly SectionMove[], map: CoarseMap): Sect
   });
 }
 
+/** Of each relocation what it refers to, eight bytes: the addend and the symbol. */
+function referents(relocations: Uint8Array): Uint8Array {
+  const from = new DataView(relocations.buffer, relocations.byteOffset, relocations.length);
+  const count = Math.floor(relocations.length / RELA_BYTES);
+  const to = new DataView(new ArrayBuffer(count * CELL_BYTES));
+  for (let number = 0; number < count; number++) {
+    to.setUint32(number * CELL_BYTES, from.getUint32(number * RELA_BYTES + 16, true), true);
+    to.setUint32(number * CELL_BYTES + 4, from.getUint32(number * RELA_BYTES + 12, true), true);
+  }
+  return new Uint8Array(to.buffer);
+}
+
+/** As matchPlaces. Relocations stand in the order of the places that they are for, and are matched by what they refer to. */
+function matchRelocations(old: Uint8Array, next: Uint8Array): Int32Array {
+  const shifts = matchPlaces(referents(old), referents(next));
+  const CELLS = RELA_BYTES / CELL_BYTES;
+  return Int32Array.from({ length: shifts.length * CELLS }, (_, cell) => {
+    const shift = shifts[Math.floor(cell / CELLS)]!;
+    return shift === UNMATCHED ? UNMATCHED : shift * CELLS;
+  });
+}
+
 /**
  * Looks where references really go.
  * @param project rewrites a copy of the old file with some pieces, telling a witness.
@@ -166,14 +197,12 @@ export function findPieces(
 ): SectionPieces[] {
   const evidence = new Evidence();
   const foretold = project(evidence);
-  const matches = moves.map(({ old, index, offset, size }) =>
-    index === 0 || old.type === SHT_NOBITS
-      ? new Int32Array(0)
-      : matchPlaces(
-          foretold.subarray(old.offset, old.offset + old.size),
-          next.bytes.subarray(offset, Math.min(offset + size, next.bytes.length)),
-        ),
-  );
+  const matches = moves.map(({ old, index, offset, size }) => {
+    if (index === 0 || old.type === SHT_NOBITS) return new Int32Array(0);
+    const before = foretold.subarray(old.offset, old.offset + old.size);
+    const after = next.bytes.subarray(offset, Math.min(offset + size, next.bytes.length));
+    return old.type === SHT_RELA ? matchRelocations(before, after) : matchPlaces(before, after);
+  });
   const votes = moves.map(() => new Votes());
   const byOffset = moves
     .map((_, number) => number)
@@ -197,22 +226,26 @@ export function findPieces(
     }
     const sourceSection = byOffset[source]!;
     const place = at - move.old.offset;
-    const shift = matches[sourceSection]![place >>> 3]!;
+    const shift = matches[sourceSection]![place >>> 3] ?? UNMATCHED;
     if (shift === UNMATCHED) continue;
     const newAt = move.offset + place + shift;
     if (newAt < move.offset || newAt + 8 > next.bytes.length) continue;
-    const isWord = evidence.isWord[number] === 1;
-    if (!isWord && foretold[at - 1] !== next.bytes[newAt - 1]) continue;
-    const newFrom = evidence.from[number]! + (move.address - move.oldAddress) + shift;
-    const to = isWord ? signedWord(next.view, newAt) - base : (newFrom + next.view.getInt32(newAt, true)) >>> 0;
+    const form = evidence.form[number];
+    if (form === DISTANCE && foretold[at - 1] !== next.bytes[newAt - 1]) continue;
     const oldTo = evidence.to[number]!;
     const target = sectionAt(moves, oldTo);
     if (target < 0) continue;
     const { oldAddress, address, size, index } = moves[target]!;
-    const newPlace = to - address;
+    const from = evidence.from[number]!;
+    const newPlace =
+      form === WORD
+        ? signedWord(next.view, newAt) - base - address
+        : form === ENTRY
+          ? next.view.getUint32(newAt, true) * from
+          : ((from + (move.address - move.oldAddress) + shift + next.view.getInt32(newAt, true)) >>> 0) - address;
     if (index === 0 || !(newPlace >= 0 && newPlace < size)) continue;
     votes[target]!.add(oldTo - oldAddress, newPlace - (oldTo - oldAddress));
-    if (!isWord) votes[sourceSection]!.add(place, shift);
+    if (form === DISTANCE) votes[sourceSection]!.add(place, shift);
   }
   return votes.map((section) => section.elect());
 }

@@ -26,6 +26,15 @@ export interface Witness {
   word(at: number, to: number): void;
   /** A 32-bit distance from an address. */
   distance(at: number, from: number, to: number): void;
+  /** The 32-bit number of an entry of a table. */
+  entry(at: number, entryBytes: number, to: number): void;
+}
+
+/** Code within a file. The address is relative. */
+export interface CodeRange {
+  readonly offset: number;
+  readonly size: number;
+  readonly address: number;
 }
 
 /** Addresses are relative to `base` and modulo 2^32, offsets are in the file. */
@@ -98,10 +107,16 @@ export class LinkedFile {
     this.classes[at >>> 1] = (this.classes[at >>> 1]! & ~(15 << shift)) | (kind << shift);
   }
 
-  /** Where a byte of a section is within the section of the new file. */
-  movedPlace({ old, oldAddress, address }: SectionMove, place: number): number {
-    if (place >= old.size) return place;
-    return (place + this.map.shift(oldAddress + place) - (address - oldAddress)) >>> 0;
+  /** Rewrites the 32-bit number at an offset of an entry in a table of entries of `entryBytes`: 1 for a place in a table of strings. */
+  moveEntry(at: number, table: SectionMove | undefined, entryBytes: number): void {
+    const number = this.view.getUint32(at, true);
+    this.mark(at, 4, POINTER);
+    if (table === undefined || number * entryBytes >= table.old.size) return;
+    const { oldAddress, address } = table;
+    const to = oldAddress + number * entryBytes;
+    this.witness?.entry(at, entryBytes, to);
+    const shift = (this.map.shift(to) - (address - oldAddress)) | 0;
+    if (shift % entryBytes === 0) this.view.setUint32(at, number + shift / entryBytes, true);
   }
 
   /** Rewrites the 64-bit address at an offset where it is one of the file. */

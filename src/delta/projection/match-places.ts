@@ -10,9 +10,11 @@ export const UNMATCHED = -(2 ** 31);
 export const CELL_BYTES = 8;
 
 const WINDOW = 24;
-/** Bytes ahead that are compared, and how many of them must be equal to go on, to find again what was lost, and to be better. */
+/** Bytes ahead that are compared to go on, and how many of them must be equal. */
 const AHEAD = 32;
 const ENOUGH = 24;
+/** Bytes ahead that are compared with another place, and how many more of them must be equal there. */
+const FAR_AHEAD = 128;
 const BETTER = 6;
 
 const MAX_TABLE_BITS = 22;
@@ -27,12 +29,19 @@ function hashWindow(view: DataView, at: number): number {
 }
 
 /** How many of the bytes that follow are equal. */
-function equalAhead(old: Uint8Array, oldAt: number, next: Uint8Array, newAt: number): number {
+function equalAhead(old: Uint8Array, oldAt: number, next: Uint8Array, newAt: number, ahead: number): number {
   if (oldAt < 0) return 0;
-  const count = Math.min(AHEAD, old.length - oldAt, next.length - newAt);
+  const count = Math.min(ahead, old.length - oldAt, next.length - newAt);
   let equal = 0;
   for (let byte = 0; byte < count; byte++) if (old[oldAt + byte] === next[newAt + byte]) equal++;
   return equal;
+}
+
+/** Whether an old place fits a new one better than another does. */
+function isBetter(old: Uint8Array, place: number, other: number, next: Uint8Array, newAt: number): boolean {
+  if (equalAhead(old, place, next, newAt, AHEAD) < ENOUGH) return false;
+  const equal = equalAhead(old, other, next, newAt, FAR_AHEAD);
+  return equalAhead(old, place, next, newAt, FAR_AHEAD) >= equal + BETTER;
 }
 
 /**
@@ -52,12 +61,11 @@ export function matchPlaces(old: Uint8Array, next: Uint8Array): Int32Array {
   let at = 0;
   while (at + WINDOW <= next.length) {
     // `shift` leads from a new place to the old one.
-    const equal = equalAhead(old, at + shift, next, at);
-    if (equal < ENOUGH) {
+    const equal = equalAhead(old, at + shift, next, at, AHEAD);
+    if (equal < AHEAD) {
       const found = table[hashWindow(newView, at) & mask]!;
-      if (found >= 0 && found !== at + shift && equalAhead(old, found, next, at) >= Math.max(ENOUGH, equal + BETTER)) {
-        shift = found - at;
-      } else {
+      if (found >= 0 && found !== at + shift && isBetter(old, found, at + shift, next, at)) shift = found - at;
+      else if (equal < ENOUGH) {
         at++;
         continue;
       }

@@ -1,7 +1,7 @@
 /** All that is rewritten in a linked file. */
 import { moveDynamicTables } from './dynamic.ts';
 import { EhFrame, moveEhFrameHeader } from './eh-frame.ts';
-import { ET_EXEC, SHF_EXECINSTR, SHT_PROGBITS } from './elf.ts';
+import { ET_EXEC, SHT_PROGBITS } from './elf.ts';
 import { moveHeaders } from './headers.ts';
 import type { LinkedFile } from './linked-file.ts';
 import { isPlainData, moveAddresses, moveJumpTables, TakenAddresses } from './pointers.ts';
@@ -15,9 +15,10 @@ export function moveReferences(file: LinkedFile): void {
   if (header?.old.type === SHT_PROGBITS) moveEhFrameHeader(file, header);
   const taken = new TakenAddresses(file);
   const sweep = new X86Sweep(file, (target) => taken.add(target));
-  for (const section of file.moves) {
-    if ((section.old.flags & SHF_EXECINSTR) !== 0 && section.old.type === SHT_PROGBITS) {
-      sweep.sweep(section, functions);
+  for (const { old, oldAddress, executable } of file.moves) {
+    if (executable && old.type === SHT_PROGBITS) {
+      const relocations = old.name === '.plt' ? file.named('.rela.plt') : undefined;
+      sweep.sweep({ offset: old.offset, size: old.size, address: oldAddress }, functions, relocations);
     }
   }
   for (const section of file.moves) {

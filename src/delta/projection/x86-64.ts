@@ -4,8 +4,8 @@
  * function begins.
  */
 import { CODE, OUTSIDE } from './address-map.ts';
-import { ET_EXEC } from './elf.ts';
-import { ACCESS, BRANCH, type LinkedFile, MODRM, OPCODE, OPERAND, SHORT, SIB } from './linked-file.ts';
+import { ET_EXEC, RELA_BYTES } from './elf.ts';
+import { ACCESS, BRANCH, type CodeRange, type LinkedFile, MODRM, OPCODE, OPERAND, SHORT, SIB } from './linked-file.ts';
 import type { SectionMove } from './section-moves.ts';
 import {
   BYTE,
@@ -26,6 +26,8 @@ import {
 /** No instruction is longer. */
 const LONGEST = 15;
 
+const PUSH = 0x68;
+
 /** What an instruction's operand of four bytes may be. */
 const NO_DISPLACEMENT = 0;
 const PLAIN_DISPLACEMENT = 1;
@@ -45,17 +47,20 @@ export class X86Sweep {
     this.#takeAddress = takeAddress;
   }
 
-  /** @param functions addresses where functions begin, ascending. */
-  sweep(section: SectionMove, functions: Uint32Array): void {
+  /**
+   * @param functions addresses where functions begin, ascending.
+   * @param relocations of a procedure linkage table: its entries push the numbers of theirs.
+   */
+  sweep({ offset, size, address }: CodeRange, functions: Uint32Array, relocations?: SectionMove): void {
     const { bytes } = this.#file;
-    const end = section.old.offset + section.old.size;
-    const toAddress = section.oldAddress - section.old.offset;
-    let at = section.old.offset;
+    const end = offset + size;
+    const toAddress = address - offset;
+    let at = offset;
     let next = 0;
     while (at < end) {
       while (next < functions.length && functions[next]! - toAddress <= at) next++;
       const limit = next < functions.length ? Math.min(functions[next]! - toAddress, end) : end;
-      at = this.#instruction(bytes, at, limit, toAddress);
+      at = this.#instruction(bytes, at, limit, toAddress, relocations);
     }
   }
 
@@ -63,7 +68,13 @@ export class X86Sweep {
    * Decodes and rewrites one instruction.
    * @returns where it ends. What is no instruction before `limit` is passed over.
    */
-  #instruction(bytes: Uint8Array, start: number, limit: number, toAddress: number): number {
+  #instruction(
+    bytes: Uint8Array,
+    start: number,
+    limit: number,
+    toAddress: number,
+    relocations: SectionMove | undefined,
+  ): number {
     let at = start;
     let shortOperand = false;
     let wideOperand = false;
@@ -140,6 +151,7 @@ export class X86Sweep {
     }
     if (immediate === FAR) this.#branch(immediateAt, toAddress + at);
     else if (immediate === NEAR) this.#shortBranch(immediateAt, toAddress + at);
+    else if (opcode === PUSH && relocations !== undefined) this.#file.moveEntry(immediateAt, relocations, RELA_BYTES);
     else if (at - immediateAt > 1) this.#operand(immediateAt, at - immediateAt);
     else if (at > immediateAt) this.#mark(immediateAt, SHORT);
     return at;
