@@ -4,7 +4,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join, relative } from 'node:path';
 
 /** Path of the first file with each content, by the content's SHA-256; empty files aside. */
-export function contentsOf(directory: string): Map<string, string> {
+function contentsOf(directory: string): Map<string, string> {
   const contents = new Map<string, string>();
   for (const path of filesIn(directory)) {
     const bytes = readFileSync(join(directory, path));
