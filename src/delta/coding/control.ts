@@ -65,6 +65,11 @@ export class ControlDecoder {
     this.#coder = new RangeDecoder(stored, WHAT);
   }
 
+  /** Bytes that what was decoded so far takes, with parts of bytes. */
+  get position(): number {
+    return this.#coder.position;
+  }
+
   /** The numbers are as they were stored: the caller checks them. @throws OsupdError `damaged-delta` */
   next(): Control {
     return this.#model.code(this.#coder, NOTHING, WHAT);

@@ -41,6 +41,11 @@ export class LiteralDecoder {
     this.#coder = new RangeDecoder(stored, 'literals');
   }
 
+  /** Bytes that what was decoded so far takes, with parts of bytes. */
+  get position(): number {
+    return this.#coder.position;
+  }
+
   /** Writes window[from..to). @throws OsupdError `damaged-delta` */
   next(window: Uint8Array, from: number, to: number): void {
     this.#model.code(this.#coder, window, from, to);

@@ -106,6 +106,11 @@ export class RangeDecoder implements BitCoder {
     this.#code = first;
   }
 
+  /** Bytes that what was decoded so far takes, with parts of bytes. */
+  get position(): number {
+    return this.#at - STATE_BYTES + (31 - Math.log2(this.#range)) / 8;
+  }
+
   /** @throws OsupdError `damaged-delta` at the end of the stored bytes. */
   code(one: number, _bit: number): number {
     const bound = Math.imul(this.#range >>> PROBABILITY_BITS, one);

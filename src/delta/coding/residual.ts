@@ -131,6 +131,11 @@ export class ResidualDecoder {
     this.#coder = new RangeDecoder(stored, 'residuals');
   }
 
+  /** Bytes that what was decoded so far takes, with parts of bytes. */
+  get position(): number {
+    return this.#coder.position;
+  }
+
   /**
    * Turns the predicted bytes of a copy, or a slice of it, into the actual ones, in place.
    * @throws OsupdError `damaged-delta`
