@@ -1,106 +1,97 @@
-/** How the types and strings of a module's BTF become those of the new one, and how its numbers move. */
+/**
+ * How the types and strings of a module's BTF become those of the new one. The tool that writes them (pahole) works in parallel, so that
+ * types are in another order each time; their strings follow in the order in which the types name them.
+ */
 import type { ByteReader, ByteWriter } from '../../core/bytes.ts';
 import { damagedDelta } from '../damage.ts';
 import { BTF_HEADER_BYTES, type Btf, type BtfBase, guessBase, typeKeys, visitReferences } from './btf.ts';
-import { type EditScript, newSize, PlaceMap, readScript, ScriptBuilder, writeScript } from './edit-script.ts';
-import type { RelocatableMemory } from './relocatable-memory.ts';
-import { alignedRuns, alignSequences, BYTE_WINDOWS, ROW_WINDOWS } from './sequence-alignment.ts';
+import { alignKeys, type KeyRun } from './btf-alignment.ts';
+import { type EditScript, newSize, readScript, writeScript } from './edit-script.ts';
+import { alignSequences, BYTE_WINDOWS } from './sequence-alignment.ts';
 
-/** Types are counted in `types`; `typeBytes` has the same runs in bytes. Strings are counted in bytes. */
-export interface BtfScript {
-  /** What the numbers of the module's first type and string grow by. */
-  readonly typeShift: number;
-  readonly stringShift: number;
-  readonly types: EditScript;
-  readonly typeBytes: EditScript;
-  readonly strings: EditScript;
-}
-
-/** Types of 4-byte words. */
+/** Types are counted in words. */
 const WORD = 4;
 
-/** Runs of types with their places in bytes. */
-class TypeScriptBuilder {
-  readonly #starts: Uint32Array;
-  readonly #types: [oldAt: number, newAt: number, length: number][] = [];
-  readonly #bytesNewAt: number[] = [];
+const SHORTEST_STRING_RUN = 6;
 
-  constructor(old: Btf) {
-    this.#starts = old.starts;
-  }
+/** Old types that stay, in the order of the new ones; behind them, old ones that are replaced by others. */
+export interface TypeRun extends KeyRun {
+  readonly goes: number;
+  readonly comes: number;
+  /** Of all that come. */
+  readonly words: number;
+}
 
-  /** @param newByte offset of the run in the new types */
-  add(oldAt: number, newAt: number, newByte: number, length: number): void {
-    if (length === 0) return;
-    const last = this.#types[this.#types.length - 1];
-    const from = this.#starts[0]!;
-    const before = this.#bytesNewAt[this.#bytesNewAt.length - 1]!;
-    if (
-      last !== undefined &&
-      last[1] - last[0] === newAt - oldAt &&
-      newByte - before === this.#starts[oldAt]! - this.#starts[last[0]]!
-    ) {
-      last[2] = oldAt + length - last[0];
-      return;
-    }
-    if (last === undefined && oldAt === newAt && newByte === this.#starts[oldAt]! - from) {
-      this.#types.push([0, 0, oldAt + length]);
-      this.#bytesNewAt.push(0);
-      return;
-    }
-    this.#types.push([oldAt, newAt, length]);
-    this.#bytesNewAt.push(newByte);
-  }
-
-  finish(newTypes: number, newBytes: number): { types: EditScript; typeBytes: EditScript } {
-    const oldTypes = this.#starts.length - 1;
-    const from = this.#starts[0]!;
-    const types = [...this.#types, [oldTypes, newTypes, 0] as const];
-    const scriptOf = (map: (run: readonly [number, number, number], index: number) => [number, number, number]) => {
-      const runs = types.map(map);
-      return {
-        oldAt: Uint32Array.from(runs, (run) => run[0]),
-        newAt: Uint32Array.from(runs, (run) => run[1]),
-        lengths: Uint32Array.from(runs, (run) => run[2]),
-      };
-    };
-    return {
-      types: scriptOf(([oldAt, newAt, length]) => [oldAt, newAt, length]),
-      typeBytes: scriptOf(([oldAt, , length], index) => [
-        this.#starts[oldAt]! - from,
-        this.#bytesNewAt[index] ?? newBytes,
-        this.#starts[oldAt + length]! - this.#starts[oldAt]!,
-      ]),
-    };
-  }
+export interface BtfScript {
+  /** What the numbers of the module's first type and string grow by; undefined: as in the modules before. */
+  readonly typeShift: number;
+  readonly stringShift: number;
+  readonly runs: readonly TypeRun[];
+  /** From the old strings in the order of {@link orderStrings} to the new ones. */
+  readonly strings: EditScript;
 }
 
 /** The encoder's side: compares two sections. */
 export function compareBtf(old: Btf, next: Btf): BtfScript {
   const oldBase = guessBase(old);
   const newBase = guessBase(next);
-  const builder = new TypeScriptBuilder(old);
-  for (const [oldAt, newAt, length] of alignedRuns(typeKeys(old, oldBase), typeKeys(next, newBase), ROW_WINDOWS))
-    addAlike(builder, old, next, oldAt, newAt, length);
+  const runs: TypeRun[] = [];
+  const aligned = alignKeys(typeKeys(old, oldBase), typeKeys(next, newBase));
+  const newTypes = next.starts.length - 1;
+  for (const [index, run] of aligned.runs.entries()) {
+    const oldEnd = run.oldAt + run.length;
+    const newEnd = run.newAt + run.length;
+    const following = aligned.runs[index + 1];
+    const comes = (following?.newAt ?? newTypes) - newEnd;
+    let goes = 0;
+    if (comes > 0)
+      while (goes < 2 * comes && oldEnd + goes < aligned.used.length && aligned.used[oldEnd + goes] === 0) goes++;
+    if (following !== undefined && following.oldAt > oldEnd) goes = Math.min(goes, following.oldAt - oldEnd);
+    const words = (next.starts[newEnd + comes]! - next.starts[newEnd]!) / WORD;
+    runs.push({ ...run, goes, comes, words });
+  }
   return {
     typeShift: newBase.types - oldBase.types,
     stringShift: newBase.strings - oldBase.strings,
-    ...builder.finish(next.starts.length - 1, next.stringsAt - next.typesAt),
-    strings: alignSequences(stringsOf(old), stringsOf(next), BYTE_WINDOWS, 6),
+    runs,
+    strings: alignSequences(
+      orderStrings(old, oldBase, runs).bytes,
+      new Uint8Array(next.view.buffer, next.view.byteOffset + next.stringsAt, next.stringsSize),
+      BYTE_WINDOWS,
+      SHORTEST_STRING_RUN,
+    ),
   };
 }
 
-/** Keys are hashes: types of one key that differ in size are no run. */
-function addAlike(builder: TypeScriptBuilder, old: Btf, next: Btf, oldAt: number, newAt: number, length: number): void {
-  for (let step = 0; step < length; step++) {
-    const oldBytes = old.starts[oldAt + step + 1]! - old.starts[oldAt + step]!;
-    const newBytes = next.starts[newAt + step + 1]! - next.starts[newAt + step]!;
-    if (oldBytes === newBytes) builder.add(oldAt + step, newAt + step, next.starts[newAt + step]! - next.typesAt, 1);
-  }
+/** The old strings in the order in which types name them that stand in the new order. */
+export interface OrderedStrings {
+  readonly bytes: Uint8Array;
+  /** For the offset where each old string begins its offset in `bytes`, and 1 more; 0 for those that nothing names. */
+  readonly places: Uint32Array;
 }
 
-function stringsOf({ view, stringsAt, stringsSize }: Btf): Uint8Array {
-  return new Uint8Array(view.buffer, view.byteOffset + stringsAt, stringsSize);
+export function orderStrings(old: Btf, base: BtfBase, runs: readonly TypeRun[]): OrderedStrings {
+  const { view, stringsAt, stringsSize, starts } = old;
+  const bytes = new Uint8Array(stringsSize);
+  const places = new Uint32Array(stringsSize);
+  let end = 0;
+  const seeName = (at: number) => {
+    const from = view.getUint32(at, true) - base.strings;
+    if (from < 0 || from >= stringsSize || places[from] !== 0) return;
+    // Only whole strings: so each byte is copied once.
+    if (from > 0 && view.getUint8(stringsAt + from - 1) !== 0) return;
+    places[from] = end + 1;
+    for (let place = from; place < stringsSize; place++) {
+      const byte = view.getUint8(stringsAt + place);
+      bytes[end++] = byte;
+      if (byte === 0) break;
+    }
+  };
+  for (const { oldAt, length, goes } of runs) {
+    const limit = Math.min(oldAt + length + goes, starts.length - 1);
+    for (let type = oldAt; type < limit; type++) visitReferences(old, type, () => {}, seeName);
+  }
+  return { bytes: bytes.subarray(0, end), places };
 }
 
 function writeSigned(writer: ByteWriter, value: number): void {
@@ -112,29 +103,23 @@ function readSigned(reader: ByteReader, what: string): number {
   return folded % 2 === 1 ? -(folded + 1) / 2 : folded / 2;
 }
 
-/** For each gap between runs: types that stay before it, that go, that come, and the words of these. */
-export function writeBtfScript(writer: ByteWriter, script: BtfScript): void {
-  writeSigned(writer, script.typeShift);
-  writeSigned(writer, script.stringShift);
-  const { types, typeBytes } = script;
-  const numbers: number[] = [];
-  let kept = 0;
+/** The runs: each its place relative to the end of the one before, its length, and what is replaced behind it. */
+export function writeBtfScript(writer: ByteWriter, { typeShift, stringShift, runs, strings }: BtfScript): void {
+  writeSigned(writer, typeShift);
+  writeSigned(writer, stringShift);
+  writer.varint(runs.length);
   let oldEnd = 0;
-  let newEnd = 0;
-  let byteEnd = 0;
-  for (let run = 0; run < types.oldAt.length; run++) {
-    const goes = types.oldAt[run]! - oldEnd;
-    const comes = types.newAt[run]! - newEnd;
-    const words = (typeBytes.newAt[run]! - byteEnd) / WORD;
-    if (goes > 0 || comes > 0) numbers.push(kept, goes, comes, words);
-    kept = types.lengths[run]!;
-    oldEnd = types.oldAt[run]! + kept;
-    newEnd = types.newAt[run]! + kept;
-    byteEnd = typeBytes.newAt[run]! + typeBytes.lengths[run]!;
+  for (const { oldAt, length, goes, comes, words } of runs) {
+    writeSigned(writer, oldAt - oldEnd);
+    writer.varint(length);
+    writer.varint(comes);
+    if (comes > 0) {
+      writer.varint(goes);
+      writer.varint(words);
+    }
+    oldEnd = oldAt + length + goes;
   }
-  writer.varint(numbers.length / 4);
-  for (const number of numbers) writer.varint(number);
-  writeScript(writer, script.strings);
+  writeScript(writer, strings);
 }
 
 /**
@@ -142,90 +127,46 @@ export function writeBtfScript(writer: ByteWriter, script: BtfScript): void {
  * @throws OsupdError `damaged-delta`
  */
 export function readBtfScript(reader: ByteReader, old: Btf, limit: number): BtfScript {
+  const wrong = () => damagedDelta('a projection changes more types than there are');
   const typeShift = readSigned(reader, 'shift of type ids');
   const stringShift = readSigned(reader, 'shift of strings');
-  const gaps = reader.varint('number of changes of types');
-  if (gaps > reader.remaining / 4) throw damagedDelta('a projection has more changes than bytes');
-  const builder = new TypeScriptBuilder(old);
+  const count = reader.varint('number of runs of types');
+  if (count > reader.remaining / 3) throw damagedDelta('a projection has more changes than bytes');
   const oldTypes = old.starts.length - 1;
+  const runs: TypeRun[] = [];
   let oldEnd = 0;
   let newEnd = 0;
-  let byteEnd = 0;
-  const keep = (length: number) => {
-    if (oldEnd + length > oldTypes) throw damagedDelta('a projection changes more types than there are');
-    builder.add(oldEnd, newEnd, byteEnd, length);
-    byteEnd += old.starts[oldEnd + length]! - old.starts[oldEnd]!;
-    oldEnd += length;
-    newEnd += length;
-  };
-  for (let gap = 0; gap < gaps; gap++) {
-    keep(reader.varint('number of types that stay'));
-    oldEnd += reader.varint('number of types that go');
-    newEnd += reader.varint('number of types that come');
-    byteEnd += reader.varint('words of types that come') * WORD;
-    if (oldEnd > oldTypes || byteEnd > limit || newEnd > limit)
-      throw damagedDelta('a projection changes more types than there are');
+  let bytes = 0;
+  let gone = 0;
+  for (let run = 0; run < count; run++) {
+    const oldAt = oldEnd + readSigned(reader, 'place of a run of types');
+    const length = reader.varint('length of a run of types');
+    const comes = reader.varint('number of types that come');
+    const goes = comes === 0 ? 0 : reader.varint('number of types that go');
+    const words = comes === 0 ? 0 : reader.varint('words of types that come');
+    if (oldAt < 0 || oldAt + length + goes > oldTypes) throw wrong();
+    runs.push({ oldAt, newAt: newEnd, length, goes, comes, words });
+    bytes += old.starts[oldAt + length]! - old.starts[oldAt]! + words * WORD;
+    oldEnd = oldAt + length + goes;
+    newEnd += length + comes;
+    gone += goes;
+    if (bytes > limit || newEnd > limit || gone > oldTypes) throw wrong();
   }
-  keep(oldTypes - oldEnd);
-  if (byteEnd > limit) throw damagedDelta('a projection changes more types than there are');
   return {
     typeShift,
     stringShift,
-    ...builder.finish(newEnd, byteEnd),
-    strings: readScript(reader, old.stringsSize, limit),
+    runs,
+    strings: readScript(reader, orderStrings(old, guessBase(old), runs).bytes.length, limit),
   };
 }
 
-/** Script of the whole section, in bytes. */
-export function wholeScript(old: Btf, { typeBytes, strings }: BtfScript): EditScript {
-  const builder = new ScriptBuilder();
-  builder.add(0, 0, BTF_HEADER_BYTES);
-  const newStringsAt = BTF_HEADER_BYTES + newSize(typeBytes);
-  for (let run = 0; run + 1 < typeBytes.oldAt.length; run++)
-    builder.add(
-      BTF_HEADER_BYTES + typeBytes.oldAt[run]!,
-      BTF_HEADER_BYTES + typeBytes.newAt[run]!,
-      typeBytes.lengths[run]!,
-    );
-  for (let run = 0; run + 1 < strings.oldAt.length; run++)
-    builder.add(old.stringsAt + strings.oldAt[run]!, newStringsAt + strings.newAt[run]!, strings.lengths[run]!);
-  return builder.finish(old.view.byteLength, newStringsAt + newSize(strings));
+/** Bytes of the new section. */
+export function newBtfSize(old: Btf, { runs, strings }: BtfScript): number {
+  return BTF_HEADER_BYTES + newTypeBytes(old, runs) + newSize(strings);
 }
 
-/**
- * Rewrites the numbers of a section in place, to be put at their new places afterwards.
- * @param see is told every number that is the kernel's: its offset, and the old value
- */
-export function moveBtf(
-  old: Btf,
-  script: BtfScript,
-  memory: RelocatableMemory,
-  see: (at: number, value: number, isName: boolean) => void,
-): void {
-  const { view, starts } = old;
-  const base: BtfBase = guessBase(old);
-  const types = new PlaceMap(script.types);
-  const strings = new PlaceMap(script.strings);
-  const moveId = (at: number) => {
-    const id = view.getUint32(at, true);
-    if (id >= base.types) view.setUint32(at, base.types + script.typeShift + types.at(id - base.types), true);
-    else {
-      see(at, id, false);
-      view.setUint32(at, memory.types.moved(id), true);
-    }
-  };
-  const moveName = (at: number) => {
-    const name = view.getUint32(at, true);
-    if (name >= base.strings)
-      view.setUint32(at, base.strings + script.stringShift + strings.at(name - base.strings), true);
-    else if (name > 0) {
-      see(at, name, true);
-      view.setUint32(at, memory.strings.moved(name), true);
-    }
-  };
-  for (let type = 0; type + 1 < starts.length; type++) visitReferences(old, type, moveId, moveName);
-  const newTypesSize = newSize(script.typeBytes);
-  view.setUint32(12, newTypesSize, true);
-  view.setUint32(16, newTypesSize, true);
-  view.setUint32(20, newSize(script.strings), true);
+export function newTypeBytes(old: Btf, runs: readonly TypeRun[]): number {
+  let bytes = 0;
+  for (const { oldAt, length, words } of runs) bytes += old.starts[oldAt + length]! - old.starts[oldAt]! + words * WORD;
+  return bytes;
 }

@@ -1,6 +1,6 @@
 /** The encoder's side of the projection `relocatable`: compares the sections of two files. */
 
-import { type BtfScript, compareBtf, wholeScript } from './btf-script.ts';
+import { type BtfScript, compareBtf } from './btf-script.ts';
 import { type EditScript, PlaceMap, scaled } from './edit-script.ts';
 import { RELA_BYTES, SECTION_HEADER_BYTES, SYMBOL_BYTES } from './elf.ts';
 import { blankedCode } from './relocatable-code.ts';
@@ -27,7 +27,7 @@ class Describer {
   /** By old index. */
   readonly #places: (PlaceMap | undefined)[];
   readonly #indexes: Uint16Array;
-  #btf: BtfScript | undefined;
+  readonly #btf: (BtfScript | undefined)[] = [];
 
   constructor(old: Relocatable, next: Relocatable) {
     this.#old = old;
@@ -87,9 +87,7 @@ class Describer {
     );
     each('bytes', bytes);
     each('btf', (index, old, next) => {
-      const script = compareBtf(old.btf!, next.btf!);
-      this.#btf = script;
-      this.#set(index, wholeScript(old.btf!, script));
+      this.#btf[index] = compareBtf(old.btf!, next.btf!);
     });
     each('empty', (index, old, next) => this.#set(index, sizesOnly(old.size, next.size)));
     each('symbols', (index, old, next) =>
@@ -108,7 +106,7 @@ class Describer {
         offset: section?.offset ?? 0,
         size: section?.size ?? 0,
         script: this.#scripts[index],
-        btf: roles[index] === 'btf' ? this.#btf : undefined,
+        btf: this.#btf[index],
         header: this.#next.elf.bytes.subarray(at, at + SECTION_HEADER_BYTES),
       };
     });

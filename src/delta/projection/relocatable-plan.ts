@@ -4,7 +4,7 @@
  */
 import { ByteReader, ByteWriter } from '../../core/bytes.ts';
 import { damagedDelta, damagedPart } from '../damage.ts';
-import { type BtfScript, readBtfScript, wholeScript, writeBtfScript } from './btf-script.ts';
+import { type BtfScript, newBtfSize, readBtfScript, writeBtfScript } from './btf-script.ts';
 import { type EditScript, isIdentity, newSize, readScript, scaled, writeScript } from './edit-script.ts';
 import { FILE_HEADER_BYTES, SECTION_HEADER_BYTES, SHT_NOBITS } from './elf.ts';
 import type { Relocatable, RelocatableSection } from './relocatable-sections.ts';
@@ -19,7 +19,7 @@ export interface PlannedSection {
   readonly script: EditScript | undefined;
   /** As it stands in the file, for one that is new. */
   readonly header: Uint8Array | undefined;
-  /** Of a section of BTF: what `script` is made of. */
+  /** Of a section of BTF, instead. */
   readonly btf: BtfScript | undefined;
 }
 
@@ -142,9 +142,7 @@ export function readPlan(old: Relocatable, description: Uint8Array, nextSize: nu
     sectionsAt = reader.varint('offset of the section headers');
   }
   const changes = readChanges(reader, old, from, nextSize);
-  const sizes = changes.map((change, index) =>
-    change === undefined ? sizeIn(headers[index]) : newSize(change.script),
-  );
+  const sizes = changes.map((change, index) => (change === undefined ? sizeIn(headers[index]) : change.size));
   checkUse(old, from, sizes, nextSize);
   const guess = (flags & OTHER_OFFSETS) === 0 ? guessOffsets(old, from, sizes) : { offsets, end: sectionsAt };
   return {
@@ -182,7 +180,8 @@ function sizeIn(header: Uint8Array | undefined): number {
 }
 
 interface SectionChange {
-  readonly script: EditScript;
+  readonly size: number;
+  readonly script: EditScript | undefined;
   readonly btf: BtfScript | undefined;
 }
 
@@ -205,7 +204,7 @@ function readChanges(
     if (section.size > 0xffff_ffff) throw damagedDelta('a section to project is too large');
     if (unchanged > 0) {
       unchanged--;
-      return { script: identity(section.size), btf: undefined };
+      return { size: section.size, script: identity(section.size), btf: undefined };
     }
     const change = readChange(reader, section, nextSize);
     toNext();
@@ -218,11 +217,12 @@ function readChanges(
 function readChange(reader: ByteReader, section: RelocatableSection, nextSize: number): SectionChange {
   if (section.btf !== undefined) {
     const btf = readBtfScript(reader, section.btf, nextSize);
-    return { script: wholeScript(section.btf, btf), btf };
+    return { size: newBtfSize(section.btf, btf), script: undefined, btf };
   }
   const { size, rowBytes, type } = section;
   const limit = type === SHT_NOBITS ? 0xffff_ffff : Math.floor(nextSize / rowBytes);
-  return { script: scaled(readScript(reader, size / rowBytes, limit), rowBytes), btf: undefined };
+  const script = scaled(readScript(reader, size / rowBytes, limit), rowBytes);
+  return { size: newSize(script), script, btf: undefined };
 }
 
 function identity(size: number): EditScript {

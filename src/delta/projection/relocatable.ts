@@ -3,7 +3,9 @@
  * one, and moves relocations, symbols and everything else that counts places or rows.
  */
 import { MAX_LEARNED_NUMBERS } from '../../core/limits.ts';
-import { moveBtf } from './btf-script.ts';
+import type { Btf } from './btf.ts';
+import { rebuildBtf } from './btf-move.ts';
+import type { BtfScript } from './btf-script.ts';
 import { PlaceMap } from './edit-script.ts';
 import {
   EM_AARCH64,
@@ -82,10 +84,13 @@ class Rebuilder {
     const codeClasses = this.#moveCode();
     this.#copy(0, Math.min(FILE_HEADER_BYTES, elf.bytes.length), 0);
     for (const planned of this.#plan.sections) {
-      if (planned === undefined || planned.script === undefined) continue;
-      const section = this.#old.sections[planned.from]!;
+      const section = planned === undefined ? undefined : this.#old.sections[planned.from];
+      if (planned === undefined || section === undefined) continue;
       if (section.type === SHT_NOBITS || planned.offset + planned.size > this.#bytes.length) continue;
-      if (section.btf !== undefined && planned.btf !== undefined) this.#moveBtf(section, planned);
+      if (section.btf !== undefined && planned.btf !== undefined) {
+        this.#rebuildBtf(section.btf, planned.btf, planned);
+        continue;
+      }
       this.#fill(section, planned, section.role === 'code' ? codeClasses : undefined);
       if (section.role === 'symbols') this.#moveSymbols(section, planned);
       else if (section.role === 'relocations') this.#moveRelocations(section, planned);
@@ -105,14 +110,13 @@ class Rebuilder {
   }
 
   /** Numbers of the kernel's BTF are looked up in what earlier files taught. */
-  #moveBtf(section: RelocatableSection, planned: PlannedSection): void {
-    const places = this.#places[section.index]!;
+  #rebuildBtf(old: Btf, script: BtfScript, { offset, size }: PlannedSection): void {
     const { types, strings } = this.#memory;
     const learnType = (number: number, moved: number) => types.learn(number, moved);
     const learnString = (number: number, moved: number) => strings.learn(number, moved);
-    moveBtf(section.btf!, planned.btf!, this.#memory, (at, number, isName) => {
-      if (places.stays(at))
-        this.#lessons.push({ at: planned.offset + places.at(at), number, learn: isName ? learnString : learnType });
+    const target = new DataView(this.#bytes.buffer, offset, size);
+    rebuildBtf(old, script, this.#memory, target, (at, number, isName) => {
+      this.#lessons.push({ at: offset + at, number, learn: isName ? learnString : learnType });
     });
   }
 
