@@ -1,6 +1,6 @@
 /** The results as Markdown. */
 import type { Usage } from './measure.ts';
-import type { Pair, Part, Peer } from './peer.ts';
+import type { Pair, Peer } from './peer.ts';
 import type { Result } from './results.ts';
 
 export interface Measurements {
@@ -43,7 +43,7 @@ function* formatPair({ pair, results }: Measurements, reference: string): Genera
   for (const result of [...results].sort((a, b) => a.size - b.size)) yield formatRow(result, base);
   yield '';
   for (const { peer, note } of results) if (note !== undefined) yield `${peer}: ${note}.  `;
-  for (const { peer, kinds } of results) if (kinds !== undefined) yield* formatKinds(peer, kinds);
+  yield* formatKinds(results.filter(({ kinds }) => kinds !== undefined));
 }
 
 function formatRow({ peer, size, generation, application }: Result, base: Result | undefined): string {
@@ -70,15 +70,18 @@ function describe({ wall, cpu, memory }: Usage): string {
   return `${wall.toFixed(1)} s (${cpu.toFixed(1)} s of CPU, ${formatMemory(memory)})`;
 }
 
-function* formatKinds(peer: string, kinds: Readonly<Record<string, Part>>): Generator<string> {
+/** Of what downloads consist, as far as peers tell. */
+function* formatKinds(results: readonly Result[]): Generator<string> {
+  const [first] = results;
+  if (first === undefined) return;
   yield '';
-  yield `${peer} by kind:`;
-  yield '';
-  yield '| kind | objects | content | bytes |';
-  yield '| --- | --: | --: | --: |';
-  const parts = Object.entries(kinds).sort(([, a], [, b]) => b.stored - a.stored);
-  for (const [kind, { objects, raw, stored }] of parts)
-    yield `| ${kind} | ${formatNumber(objects)} | ${formatNumber(raw)} | ${formatNumber(stored)} |`;
+  yield `| kind of object | objects | content | ${results.map(({ peer }) => peer).join(' | ')} |`;
+  yield `| --- | --: | --: | ${results.map(() => '--:').join(' | ')} |`;
+  const parts = Object.entries(first.kinds!).sort(([, a], [, b]) => b.stored - a.stored);
+  for (const [kind, { objects, raw }] of parts) {
+    const stored = results.map(({ kinds }) => formatNumber(kinds![kind]?.stored ?? 0));
+    yield `| ${kind} | ${formatNumber(objects)} | ${formatNumber(raw)} | ${stored.join(' | ')} |`;
+  }
 }
 
 function formatMemory(bytes: number): string {
