@@ -230,6 +230,8 @@ export function findPieces(
     if (shift === UNMATCHED) continue;
     const newAt = move.offset + place + shift;
     if (newAt < move.offset || newAt + 8 > next.bytes.length) continue;
+    // Linkage tables are alike entry by entry, wherever one was inserted: calls and relocations know better where their entries went.
+    if (move.old.name.startsWith('.plt')) continue;
     const form = evidence.form[number];
     if (form === DISTANCE && foretold[at - 1] !== next.bytes[newAt - 1]) continue;
     const oldTo = evidence.to[number]!;
@@ -245,7 +247,7 @@ export function findPieces(
           : ((from + (move.address - move.oldAddress) + shift + next.view.getInt32(newAt, true)) >>> 0) - address;
     if (index === 0 || !(newPlace >= 0 && newPlace < size)) continue;
     votes[target]!.add(oldTo - oldAddress, newPlace - (oldTo - oldAddress));
-    if (form === DISTANCE) votes[sourceSection]!.add(place, shift);
+    if (form === DISTANCE || move.old.type === SHT_RELA) votes[sourceSection]!.add(place, shift);
   }
   return votes.map((section) => section.elect());
 }
