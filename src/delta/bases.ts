@@ -13,12 +13,13 @@ const MAX_BASES = 4;
 /** A content that shares fewer strings than this has them by chance, or as all of its kind do. */
 const MIN_SHARED_STRINGS = 3;
 
-/** How much more than the one with the best name another object must share: this many times, and this many strings. */
+/** How much more than the one with the best name another object must share: this many times, and this many strings but not more than this part. */
 const NAME_ADVANTAGE = 1.25;
 const NAME_ADVANTAGE_STRINGS = 6;
+const NAME_ADVANTAGE_PART = 1 / 8;
 
 /** What a further base must add: bytes, and a part of the object. */
-const MIN_ADDED_BYTES = 4 << 10;
+const MIN_ADDED_BYTES = 2 << 10;
 const MIN_ADDED_PART = 1 / 16;
 
 /** A base costs time by its size: it must share this part of it, or have the best name. */
@@ -29,6 +30,7 @@ const POOR_PART = 1 / 4;
 
 /** And what another new object must share with it to become its base: a record that waits for another costs an applying device time. */
 const MIN_SHARED_WITH_NEW = 16 << 10;
+const MIN_SHARED_PART_WITH_NEW = 1 / 8;
 
 /** A new object, as far as bases are concerned. */
 export interface Seeker extends ObjectReference {
@@ -64,8 +66,11 @@ export function chooseBases(
 ): ChosenBases[] {
   const among = new SketchIndex();
   const shares: number[] = [];
+  const numbers = new Map(old.map(({ digest }, number) => [digest, number]));
   const chosen = seekers.map((seeker, number): ChosenBases => {
-    const candidates = candidatesOf(seeker, old, index);
+    const likely = seeker.named.map(({ digest }) => numbers.get(digest)).filter((found) => found !== undefined);
+    const matches = seeker.sketch === undefined ? [] : index.find(seeker.sketch, likely);
+    const candidates = candidatesOf(seeker, matches, old);
     const { bases, bytes } = cover(seeker, candidates, index.thinning);
     shares.push(bytes);
     if (seeker.sketch !== undefined) among.add(number, seeker.sketch);
@@ -79,11 +84,14 @@ export function chooseBases(
   return chosen;
 }
 
-function candidatesOf(seeker: Seeker, old: readonly ObjectReference[], index: SketchIndex): Candidate[] {
-  const { sketch, named, size } = seeker;
+function candidatesOf(
+  { named, size }: Seeker,
+  matches: readonly Match[],
+  old: readonly ObjectReference[],
+): Candidate[] {
   const spacingOf = (object: ObjectReference) => Math.max(spacingFor(size), spacingFor(object.size));
   const candidates = new Map<Digest, Candidate>();
-  for (const { content, strings } of sketch === undefined ? [] : index.find(sketch)) {
+  for (const { content, strings } of matches) {
     const object = old[content]!;
     const hasBestName = object.digest === named[0]?.digest;
     const isNamed = hasBestName || named.some(({ digest }) => digest === object.digest);
@@ -115,12 +123,13 @@ function cover(
     let bestScore = 0;
     for (const candidate of left) {
       const spacing = Math.max(candidate.spacing, coarsest);
-      const added = addedStrings(candidate, covered, sketch, spacing) * spacing * thinning;
+      const strings = addedStrings(candidate, covered, sketch, spacing);
       const isFirst = bases.length === 0;
-      const advantage = NAME_ADVANTAGE_STRINGS * spacing * thinning;
-      const score = isFirst && candidate.hasBestName ? added * NAME_ADVANTAGE + advantage : added;
-      if (score <= bestScore) continue;
-      if (!(isFirst && candidate.hasBestName) && !isWorth(candidate, added, size, isFirst)) continue;
+      const isNamed = isFirst && candidate.hasBestName;
+      const added = Math.min(size, (isNamed ? strings : surely(strings)) * spacing * thinning);
+      const advantage = Math.min(NAME_ADVANTAGE_STRINGS * spacing * thinning, size * NAME_ADVANTAGE_PART);
+      const score = isNamed ? added * NAME_ADVANTAGE + advantage : added;
+      if (score <= bestScore || !(isNamed || isWorth(candidate, added, size, isFirst))) continue;
       best = candidate;
       bestBytes = added;
       bestScore = score;
@@ -133,6 +142,11 @@ function cover(
     for (const string of best.strings) covered.add(string);
   }
   return { bases, bytes: Math.min(bytes, size) };
+}
+
+/** Strings that are shared at least, but for chance: samples of what two contents share vary by the root of their number. */
+function surely(strings: number): number {
+  return strings - Math.sqrt(strings);
 }
 
 function isWorth({ object }: Candidate, added: number, size: number, isFirst: boolean): boolean {
@@ -162,7 +176,7 @@ function likeAmongNew(
 ): ObjectReference | undefined {
   const { size, sketch } = seekers[number]!;
   let best: ObjectReference | undefined;
-  let most = Math.max(MIN_SHARED_WITH_NEW, 2 * shared);
+  let most = Math.max(MIN_SHARED_WITH_NEW, size * MIN_SHARED_PART_WITH_NEW, 2 * shared);
   const bytesOf = ({ content, strings }: Match) =>
     strings.length * among.thinning * Math.max(spacingFor(size), spacingFor(seekers[content]!.size));
   for (const match of among.find(sketch!)) {

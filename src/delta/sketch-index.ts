@@ -7,8 +7,8 @@ const MAX_CONTENTS = 2 ** (53 - HASH_BITS);
 /** Entries of one index, 8 bytes each: with more of them, half of all hashes are left out (again and again). */
 const MAX_ENTRIES = 8 << 20;
 
-/** Strings that more contents have say what family a content is of, not which one it came from. */
-const MAX_SHARERS = 48;
+/** Contents that are looked at for one string: a family of hundreds that are alike would cost a square of that. */
+const MAX_SHARERS = 32;
 
 /** A content that shares strings with the one that is looked up. */
 export interface Match {
@@ -46,34 +46,43 @@ export class SketchIndex {
     this.#isSorted = false;
   }
 
-  /** The contents that share strings with a sketch, by their numbers. */
-  find({ hashes }: Sketch): Match[] {
+  /**
+   * The contents that share strings with a sketch, by their numbers. Of a string that very many have, the first few of them count,
+   * and all of the `likely` ones.
+   */
+  find({ hashes }: Sketch, likely: readonly number[] = []): Match[] {
     this.#sort();
-    const entries = this.#entries;
     const found = new Map<number, number[]>();
+    const note = (content: number, string: number) => {
+      const strings = found.get(content);
+      if (strings === undefined) found.set(content, [string]);
+      else if (strings.at(-1) !== string) strings.push(string);
+    };
     for (let string = 0; string < hashes.length; string++) {
       const hash = hashes[string]!;
       if (hash >= this.#limit) break;
-      const first = this.#firstOf(hash);
+      const first = this.#placeOf(hash * MAX_CONTENTS);
       const end = (hash + 1) * MAX_CONTENTS;
-      if (first + MAX_SHARERS < this.#count && entries[first + MAX_SHARERS]! < end) continue;
-      for (let at = first; at < this.#count && entries[at]! < end; at++) {
-        const content = entries[at]! % MAX_CONTENTS;
-        const strings = found.get(content);
-        if (strings === undefined) found.set(content, [string]);
-        else strings.push(string);
-      }
+      const last = Math.min(first + MAX_SHARERS, this.#count);
+      let at = first;
+      for (; at < last && this.#entries[at]! < end; at++) note(this.#entries[at]! % MAX_CONTENTS, string);
+      if (at === last) for (const content of likely) if (this.#has(hash, content)) note(content, string);
     }
     return [...found].map(([content, strings]) => ({ content, strings })).sort((a, b) => a.content - b.content);
   }
 
-  #firstOf(hash: number): number {
-    const wanted = hash * MAX_CONTENTS;
+  #has(hash: number, content: number): boolean {
+    const entry = hash * MAX_CONTENTS + content;
+    return this.#entries[this.#placeOf(entry)] === entry;
+  }
+
+  /** Where an entry is, or would be. */
+  #placeOf(entry: number): number {
     let low = 0;
     let high = this.#count;
     while (low < high) {
       const middle = (low + high) >>> 1;
-      if (this.#entries[middle]! < wanted) low = middle + 1;
+      if (this.#entries[middle]! < entry) low = middle + 1;
       else high = middle;
     }
     return low;

@@ -80,9 +80,10 @@ function fromPairs(pairs: Float64Array): Sketch {
   let count = 0;
   for (const pair of pairs) {
     const hash = Math.floor(pair / 64);
-    if (count > 0 && hashes[count - 1] === hash) continue;
-    hashes[count] = hash;
-    rarities[count++] = pair % 64;
+    // Of equal hashes the rarest comes last and stays.
+    if (count === 0 || hashes[count - 1] !== hash) count++;
+    hashes[count - 1] = hash;
+    rarities[count - 1] = pair % 64;
   }
   return { hashes: hashes.slice(0, count), rarities: rarities.slice(0, count) };
 }
