@@ -3,6 +3,7 @@
  * there where each reference really goes, and takes from all of them the pieces that foretell the most for their cost.
  */
 import type { CoarseMap } from '../align/coarse-map.ts';
+import { lowBits, referent } from './aarch64.ts';
 import { type Elf, RELA_BYTES, SHT_NOBITS, SHT_RELA, signedWord } from './elf.ts';
 import type { Witness } from './linked-file.ts';
 import { CELL_BYTES, matchPlaces, UNMATCHED } from './match-places.ts';
@@ -12,10 +13,15 @@ import type { SectionMove } from './section-moves.ts';
 /** What one more piece costs, in references that are foretold wrongly. */
 const PIECE_COST = 2;
 
+/** The instruction ADRP, for what it is like. */
+const ADRP = 0x90000000 | 0;
+
 /** Forms of references. */
 const DISTANCE = 0;
 const WORD = 1;
 const ENTRY = 2;
+const INSTRUCTION = 3;
+const PAIR = 4;
 
 /** Numbers by number, in arrays that grow. */
 class Evidence implements Witness {
@@ -47,6 +53,14 @@ class Evidence implements Witness {
 
   distance(at: number, from: number, to: number): void {
     this.#add(at, from, to, DISTANCE);
+  }
+
+  instruction(at: number, address: number, to: number): void {
+    this.#add(at, address, to, INSTRUCTION);
+  }
+
+  pair(at: number, pageFrom: number, to: number): void {
+    this.#add(at, pageFrom, to, PAIR);
   }
 
   entry(at: number, entryBytes: number, to: number): void {
@@ -185,6 +199,42 @@ function matchRelocations(old: Uint8Array, next: Uint8Array): Int32Array {
   });
 }
 
+/** What is known of a reference in the old file. */
+interface OldReference {
+  readonly form: number;
+  /** As the witness got it: an address, or bytes of an entry. */
+  readonly from: number;
+  /** That address in the new file. */
+  readonly newFrom: number;
+  /** How far that address is before the reference. */
+  readonly back: number;
+  /** The old instruction. */
+  readonly like: number;
+  /** Where the table of entries is in the new file. */
+  readonly entries: number;
+}
+
+/** What a place in the new file refers to: an address; undefined where it is no such reference. */
+function newReferent({ form, from, newFrom, back, like, entries }: OldReference, next: Elf, base: number, at: number) {
+  const { view } = next;
+  switch (form) {
+    case DISTANCE:
+      return (newFrom + view.getInt32(at, true)) >>> 0;
+    case WORD:
+      return signedWord(view, at) - base;
+    case ENTRY:
+      return entries + view.getUint32(at, true) * from;
+    case INSTRUCTION:
+      return referent(view.getInt32(at, true), like, newFrom);
+    default: {
+      if (at < back) return undefined;
+      const low = lowBits(view.getInt32(at, true));
+      const page = referent(view.getInt32(at - back, true), ADRP, newFrom);
+      return low < 0 || page === undefined ? undefined : (page + low) >>> 0;
+    }
+  }
+}
+
 /**
  * Looks where references really go.
  * @param project rewrites a copy of the old file with some pieces, telling a witness.
@@ -203,6 +253,7 @@ export function findPieces(
     const after = next.bytes.subarray(offset, Math.min(offset + size, next.bytes.length));
     return old.type === SHT_RELA ? matchRelocations(before, after) : matchPlaces(before, after);
   });
+  const oldView = new DataView(foretold.buffer, foretold.byteOffset, foretold.length);
   const votes = moves.map(() => new Votes());
   const byOffset = moves
     .map((_, number) => number)
@@ -239,15 +290,26 @@ export function findPieces(
     if (target < 0) continue;
     const { oldAddress, address, size, index } = moves[target]!;
     const from = evidence.from[number]!;
-    const newPlace =
-      form === WORD
-        ? signedWord(next.view, newAt) - base - address
-        : form === ENTRY
-          ? next.view.getUint32(newAt, true) * from
-          : ((from + (move.address - move.oldAddress) + shift + next.view.getInt32(newAt, true)) >>> 0) - address;
+    const shiftOfSource = move.address - move.oldAddress + shift;
+    const to = newReferent(
+      {
+        form: evidence.form[number]!,
+        from,
+        newFrom: (from + shiftOfSource) >>> 0,
+        back: move.oldAddress + place - from,
+        like: oldView.getInt32(at, true),
+        entries: address,
+      },
+      next,
+      base,
+      newAt,
+    );
+    if (to === undefined) continue;
+    const newPlace = to - address;
     if (index === 0 || !(newPlace >= 0 && newPlace < size)) continue;
     votes[target]!.add(oldTo - oldAddress, newPlace - (oldTo - oldAddress));
-    if (form === DISTANCE || move.old.type === SHT_RELA) votes[sourceSection]!.add(place, shift);
+    if (form === DISTANCE || form === INSTRUCTION || move.old.type === SHT_RELA)
+      votes[sourceSection]!.add(place, shift);
   }
   return votes.map((section) => section.elect());
 }

@@ -26,6 +26,10 @@ export interface Witness {
   word(at: number, to: number): void;
   /** A 32-bit distance from an address. */
   distance(at: number, from: number, to: number): void;
+  /** An AArch64 instruction that refers to an address. */
+  instruction(at: number, address: number, to: number): void;
+  /** An AArch64 instruction that adds the low bits to what an ADRP at `pageFrom` began. */
+  pair(at: number, pageFrom: number, to: number): void;
   /** The 32-bit number of an entry of a table. */
   entry(at: number, entryBytes: number, to: number): void;
 }

@@ -1,7 +1,8 @@
 /** All that is rewritten in a linked file. */
+import { Aarch64Sweep } from './aarch64.ts';
 import { moveDynamicTables } from './dynamic.ts';
 import { EhFrame, moveEhFrameHeader } from './eh-frame.ts';
-import { ET_EXEC, SHT_PROGBITS } from './elf.ts';
+import { EM_AARCH64, ET_EXEC, SHT_PROGBITS } from './elf.ts';
 import { moveHeaders } from './headers.ts';
 import type { LinkedFile } from './linked-file.ts';
 import { isPlainData, moveAddresses, moveJumpTables, TakenAddresses } from './pointers.ts';
@@ -14,12 +15,13 @@ export function moveReferences(file: LinkedFile): void {
   const header = file.named('.eh_frame_hdr');
   if (header?.old.type === SHT_PROGBITS) moveEhFrameHeader(file, header);
   const taken = new TakenAddresses(file);
-  const sweep = new X86Sweep(file, (target) => taken.add(target));
+  const x86 = new X86Sweep(file, (target) => taken.add(target));
+  const aarch64 = new Aarch64Sweep(file);
   for (const { old, oldAddress, executable } of file.moves) {
-    if (executable && old.type === SHT_PROGBITS) {
-      const relocations = old.name === '.plt' ? file.named('.rela.plt') : undefined;
-      sweep.sweep({ offset: old.offset, size: old.size, address: oldAddress }, functions, relocations);
-    }
+    if (!executable || old.type !== SHT_PROGBITS) continue;
+    const range = { offset: old.offset, size: old.size, address: oldAddress };
+    if (file.elf.machine === EM_AARCH64) aarch64.sweep(range, functions);
+    else x86.sweep(range, functions, old.name === '.plt' ? file.named('.rela.plt') : undefined);
   }
   for (const section of file.moves) {
     if (!isPlainData(section.old)) continue;

@@ -46,7 +46,8 @@ function isLoaded({ flags, address, size, type }: ElfSection): boolean {
 /** Gives each section its address. Those that overlap others, or are 4 GiB above the lowest, are left out: no linker makes them. */
 export function placeSections(elf: Elf): PlacedSections {
   const loaded = elf.sections.filter(isLoaded).sort((a, b) => a.address - b.address);
-  const base = Math.min(loaded[0]?.address ?? 0, 0);
+  // A multiple of the page size, which some references count in.
+  const base = Math.floor(Math.min(loaded[0]?.address ?? 0, 0) / 4096) * 4096;
   const sections: PlacedSection[] = [];
   let end = 0;
   for (const old of loaded) {
