@@ -4,9 +4,9 @@ import type { Output } from './output.ts';
 const BATCH_CHARACTERS = 1 << 16;
 
 /** @param lines each with its newline. */
-export async function writeLines(output: Output, lines: Iterable<string>): Promise<void> {
+export async function writeLines(output: Output, lines: Iterable<string> | AsyncIterable<string>): Promise<void> {
   let batch = '';
-  for (const line of lines) {
+  for await (const line of lines) {
     batch += line;
     if (batch.length < BATCH_CHARACTERS) continue;
     await output.write(batch);

@@ -1,12 +1,14 @@
 /** A delta's head as text: what is where, and what it costs. */
-import type { DeltaHead } from './head.ts';
+import { difference } from './codecs/difference.ts';
+import type { DeltaFile } from './delta-file.ts';
 import type { DeltaRecord, ImagePart } from './header.ts';
+import { describeDifference } from './sections/describe-difference.ts';
 
 /** Numbers of a list that are written out; of longer lists the rest is counted. */
 const SHOWN = 12;
 
-/** Lines about every part of the delta, without newlines. */
-export function* explainDelta(head: DeltaHead): Generator<string> {
+/** Lines about every part of the delta, without newlines. @throws OsupdError `damaged-delta`, `io`. */
+export async function* explainDelta({ head, read }: DeltaFile): AsyncGenerator<string> {
   const { from, to, images, records } = head.header;
   yield `delta of ${head.size + head.payloadSize} bytes: head ${head.size}, payload ${head.payloadSize}`;
   for (const [number, digest] of from.entries()) yield `from image ${number}  ${digest}`;
@@ -18,7 +20,10 @@ export function* explainDelta(head: DeltaHead): Generator<string> {
   }
   for (const [number, record] of records.entries()) {
     yield `at ${offset}: record ${number}, ${describeRecord(record)}`;
-    offset += record.stored;
+    const { codec, bases, stored } = record;
+    if (codec === difference.name && stored > 0)
+      yield* describeDifference(read({ offset, length: stored }), bases.length);
+    offset += stored;
   }
 }
 
