@@ -27,6 +27,9 @@ const NOTHING: StreamPositions = { control: 0, residual: 0, literal: 0 };
 /** What a byte that is equal costs of one that differs: coders spend next to nothing on long runs of them. */
 const EQUAL_WEIGHT = 1 / 1024;
 
+/** Where plans are counted: they are of a whole file. */
+const PLANS = '(plans)';
+
 export interface SectionedMember {
   readonly kind: string;
   readonly sections: SectionMap;
@@ -103,7 +106,7 @@ class RecordObserver implements DifferenceObserver {
 
   member(_plan: MemberPlan, planBytes: number): void {
     this.#member = this.#members.next().value;
-    for (const { cost } of this.#pieces(0, 1)) this.#shares.plan.add(cost, planBytes);
+    if (this.#member !== undefined) this.#shares.plan.add(this.#costOf(this.#member.kind, PLANS), planBytes);
   }
 
   control(offset: number, spent: StreamPositions): void {
