@@ -132,6 +132,9 @@ export const MAX_TREE_FORM_XATTRS = 10_000_000;
 /** Codecs that one delta may name; there will never be as many. */
 export const MAX_DELTA_CODECS = 64;
 
+/** Bases and content of the codec brotli-base: it is slow to make, and for texts, of which groups are small. */
+export const MAX_BROTLI_CODEC_BYTES = 8 << 20;
+
 /** Memory of the codec zstd-base: twice the bases (as read, and in zstd) and once the content. The 47 MB of libnode.so fit. */
 export const MAX_DICTIONARY_CODEC_BYTES = 160 << 20;
 
@@ -164,3 +167,6 @@ export const MAX_JOB_PLAN_BYTES = 512 << 20;
 
 /** Numbers of one kind that the members of a record teach each other: more than a kernel has types in its BTF. */
 export const MAX_LEARNED_NUMBERS = 1 << 17;
+
+/** Bases and content of a record that is differenced: whoever makes a delta holds both in memory, with a suffix array beside them. */
+export const MAX_DIFFERENCED_BYTES = 256 << 20;
