@@ -3,8 +3,8 @@
  */
 import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
-import { parseArgs } from 'node:util';
-import { describeMachine, hasProgram, packageVersion } from './delta/machine.ts';
+import { isDeepStrictEqual, parseArgs } from 'node:util';
+import { describeMachine, hasProgram, versionsOf } from './delta/machine.ts';
 import type { Pair, Peer } from './delta/peer.ts';
 import { allPeers, REFERENCE } from './delta/peers.ts';
 import { Results } from './delta/results.ts';
@@ -95,21 +95,23 @@ function choosePeers(): Peer[] {
 
 /** False when it failed, which keeps no other peer from being measured. */
 async function measurePeer(pair: Pair, peer: Peer): Promise<boolean> {
-  if (!values.again && results.of(pair.name).has(peer.name)) return true;
   const cache = join(work, 'cache', pair.name.replace(':', '--'));
   mkdirSync(cache, { recursive: true });
   const scratch = mkdtempSync(join(work, 'scratch-'));
-  process.stderr.write(`${pair.name} ${peer.name}: `);
   try {
+    const before = results.of(pair.name).get(peer.name);
+    const versions = versionsOf(peer);
+    if (!values.again && before !== undefined && isDeepStrictEqual(before.versions, versions)) return true;
+    process.stderr.write(`${pair.name} ${peer.name} …\n`);
     const outcome = await peer.measure(pair, { scratch, cache });
-    const packages = [...new Set(Object.values(peer.programs))];
-    const versions = Object.fromEntries(packages.map((name) => [name, packageVersion(name) ?? 'not from Debian']));
     results.add({ ...outcome, pair: pair.name, peer: peer.name, machine, versions, date: new Date().toISOString() });
     const { size, generation, application } = outcome;
-    process.stderr.write(`${size} bytes, ${generation.wall} s, applied in ${application.wall} s\n`);
+    process.stderr.write(
+      `${pair.name} ${peer.name}: ${size} bytes, ${generation.wall} s, applied in ${application.wall} s\n`,
+    );
     return true;
   } catch (error) {
-    process.stderr.write(`failed: ${error instanceof Error ? error.message : error}\n`);
+    process.stderr.write(`${pair.name} ${peer.name} failed: ${error instanceof Error ? error.message : error}\n`);
     return false;
   } finally {
     if (existsSync(scratch)) rmSync(scratch, { recursive: true, force: true });

@@ -49,6 +49,8 @@ export interface Peer {
   readonly description: string;
   /** Programs that must be there, with the Debian packages that have them. */
   readonly programs: Readonly<Record<string, string>>;
+  /** Its own version, where it is of no package. */
+  version?(): string;
   /** @throws Error when the program fails, or does not give the new tree. */
   measure(pair: Pair, place: Place): Outcome | Promise<Outcome>;
 }

@@ -7,7 +7,7 @@ export interface Result extends Outcome {
   readonly pair: string;
   readonly peer: string;
   readonly machine: string;
-  /** Of the programs' Debian packages. */
+  /** Of the programs, by the names of their Debian packages. */
   readonly versions: Readonly<Record<string, string>>;
   /** ISO 8601. */
   readonly date: string;

@@ -15,8 +15,9 @@ const QUIET = 0.15;
 /** @param reference name of the peer to whose times others are compared. */
 export function formatTables(all: readonly Measurements[], peers: readonly Peer[], reference: string): string {
   const results = all.flatMap((measurements) => measurements.results);
+  if (results.length === 0) return 'Nothing has been measured.\n';
   const dates = results.map(({ date }) => date.slice(0, 10)).sort();
-  const versions = new Map(results.flatMap((result) => Object.entries(result.versions)));
+  const versions = new Map(results.flatMap((result) => Object.entries(result.versions)).sort());
   const used = peers.filter(({ name }) => results.some(({ peer }) => peer === name));
   return [
     `Measured ${dates[0]}${dates[0] === dates.at(-1) ? '' : ` to ${dates.at(-1)}`} on ${results[0]?.machine}.`,
@@ -25,7 +26,7 @@ export function formatTables(all: readonly Measurements[], peers: readonly Peer[
     '## What was run',
     ...used.map(({ name, description }) => `- **${name}**: ${description}`),
     '',
-    `Debian packages: ${[...versions].map(([name, version]) => `${name} ${version}`).join(', ')}.`,
+    `Versions: ${[...versions].map(([name, version]) => `${name} ${version}`).join(', ')}.`,
     '',
   ].join('\n');
 }

@@ -16,8 +16,19 @@ export function osupd(program: string, effort?: number): Peer {
     name: effort === undefined ? 'osupd' : `osupd, effort ${effort}`,
     description: `\`delta make\`${effort === undefined ? ' as it is by default' : ` --effort ${effort}`}; the whole file, with the change of the tree`,
     programs: {},
+    version: () => run(process.execPath, program, '--version').trim(),
     measure: (pair, place) => measureOsupd([process.execPath, program], effort, pair, place),
   };
+}
+
+/** What is checked out, `-dirty` with changes; undefined without git. */
+function commit(): string | undefined {
+  try {
+    return run('git', '-C', import.meta.dirname, 'describe', '--always', '--dirty').trim();
+  } catch {
+    // Not a checkout: the version must do.
+    return undefined;
+  }
 }
 
 function measureOsupd(
@@ -47,5 +58,7 @@ function measureOsupd(
   run(node!, ...fsck);
   const size = statSync(file).size;
   const head = { objects: 0, raw: 0, stored: made.head.size };
-  return { size, generation, application, kinds: { ...made.byKind, 'names, modes, digests': head } };
+  const checkedOut = commit();
+  const note = checkedOut === undefined ? {} : { note: `commit ${checkedOut}` };
+  return { size, generation, application, ...note, kinds: { ...made.byKind, 'names, modes, digests': head } };
 }
