@@ -4,6 +4,7 @@ import { moveDynamicTables } from './dynamic.ts';
 import { EhFrame, moveEhFrameHeader } from './eh-frame.ts';
 import { EM_AARCH64, ET_EXEC, SHT_PROGBITS } from './elf.ts';
 import { moveHeaders } from './headers.ts';
+import { isKernel, mayHoldAddresses, moveKernelTables } from './kernel-tables.ts';
 import type { LinkedFile } from './linked-file.ts';
 import { isPlainData, moveAddresses, moveJumpTables, TakenAddresses } from './pointers.ts';
 import { X86Sweep } from './x86-64.ts';
@@ -26,8 +27,9 @@ export function moveReferences(file: LinkedFile): void {
   for (const section of file.moves) {
     if (!isPlainData(section.old)) continue;
     moveJumpTables(file, section, taken);
-    if (file.elf.type === ET_EXEC) moveAddresses(file, section);
+    if (file.elf.type === ET_EXEC && mayHoldAddresses(section)) moveAddresses(file, section);
   }
+  if (isKernel(file)) moveKernelTables(file);
   moveDynamicTables(file);
   moveHeaders(file);
 }
