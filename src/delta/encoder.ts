@@ -46,6 +46,11 @@ export class Encoder implements AsyncDisposable {
     this.#budget = new ByteBudget(WORKING_BYTES * this.#workers.size);
   }
 
+  /** Number of threads. */
+  get threads(): number {
+    return this.#workers.size;
+  }
+
   /** Encodes bytes in memory, of which copies are made. */
   async encodeBytes(target: Uint8Array, base: Uint8Array | undefined): Promise<Encoded> {
     const release = await this.#budget.acquire(compressionMemory(target.length, base?.length ?? 0));

@@ -28,6 +28,9 @@ export interface JobsDone {
   readonly present: number;
 }
 
+/** Jobs that are at work at the same time: while one is read or written, another is encoded. */
+const RUNNERS_A_THREAD = 2;
+
 /** @throws OsupdError `usage` for jobs that another version of osupd has planned; what the store throws. */
 export async function runJobs(options: RunJobsOptions): Promise<JobsDone> {
   const { jobs, results, progress } = options;
@@ -39,15 +42,20 @@ export async function runJobs(options: RunJobsOptions): Promise<JobsDone> {
   for (const [effort, alike] of Map.groupBy(jobs, (job) => job.effort)) {
     await using encoder = new Encoder(options.store, effort, options.workers);
     await using spool = await Spool.create(options.scratch);
-    const run = async (job: RecordJob) => {
-      if (!(await results.has(job))) {
-        await results.keep(job, await encoder.encodeRecord(groupOf(job), spool), spool);
-        made++;
+    const waiting = alike.values();
+    const runner = async () => {
+      for (const job of waiting) {
+        // Looked up at the last moment: others may be at work on the same plan.
+        if (!(await results.has(job))) {
+          await results.keep(job, await encoder.encodeRecord(groupOf(job), spool), spool);
+          made++;
+        }
+        done += job.bytes;
+        progress({ kind: 'advance', step, done });
       }
-      done += job.bytes;
-      progress({ kind: 'advance', step, done });
     };
-    throwFirstFailure(await Promise.allSettled(alike.map(run)));
+    const runners = Array.from({ length: RUNNERS_A_THREAD * encoder.threads }, runner);
+    throwFirstFailure(await Promise.allSettled(runners));
   }
   progress({ kind: 'finish', step, done });
   return { made, present: jobs.length - made };
