@@ -6,6 +6,7 @@ import { JobResults } from '../../src/delta/jobs/job-results.ts';
 import { makerOf, parseRecordJob, type RecordJob } from '../../src/delta/jobs/record-job.ts';
 import { encodeResult } from '../../src/delta/jobs/result-file.ts';
 import { runJobs } from '../../src/delta/jobs/run-jobs.ts';
+import { Spool } from '../../src/delta/spool.ts';
 import { planJobs, writeDelta } from '../../src/delta/write.ts';
 import type { Pool } from '../../src/objects/pool.ts';
 import { chunksOf, noise } from '../helpers/pools.ts';
@@ -22,7 +23,7 @@ let direct: Buffer;
 
 beforeAll(async () => {
   pool = await newPool(base);
-  const system = newSystem(7, 120);
+  const system = newSystem(7, 60);
   sides = { from: [await addSystem(pool, system)], to: [await addSystem(pool, nextSystem(system, 8))] };
   jobs = await planJobs({ ...sides, store: pool, progress: noProgress }, EFFORT, MAKER);
   direct = (await write(undefined)).bytes;
@@ -148,37 +149,34 @@ describe('results that are not what they should be', () => {
     return Buffer.concat(await Array.fromAsync(encodeResult(job.job, codec, chunksOf(stored, 1000))));
   }
 
-  /** Puts bytes in place of one job's result; the delta must be the same, with a note that names the file. */
-  async function expectMadeAgain(job: RecordJob, bytes: Buffer): Promise<void> {
+  /** Puts bytes in place of one job's result: it must not be used, and a note must name the file. */
+  async function expectRefused(job: RecordJob, bytes: Buffer, isWhole: boolean): Promise<void> {
     const path = good.pathOf(job);
     const before = readFileSync(path);
     writeFileSync(path, bytes);
-    expect(await good.has(job), 'only the content can be wrong').toBe(isWhole(bytes, job));
-    const made = await write(good);
-    expect(made.bytes.equals(direct)).toBe(true);
-    expect(made.notes).toHaveLength(1);
-    expect(made.notes[0]).toMatch(new RegExp(`^${path}: .*; it is made again$`));
-    expect(made.encoded).toBe(job.bytes);
-    expect(readFileSync(path).equals(before)).toBe(true);
+    const notes: string[] = [];
+    const progress: Progress = (event) => void (event.kind === 'note' && notes.push(event.text));
+    await using spool = await Spool.create(base);
+    expect(await good.has(job)).toBe(isWhole);
+    expect(await good.find(job, pool, spool, progress)).toBeUndefined();
+    expect(notes).toEqual([expect.stringMatching(new RegExp(`^${path}: .*; it is made again$`))]);
+    writeFileSync(path, before);
+    expect(await good.find(job, pool, spool, progress)).toBeDefined();
   }
 
-  /** What was made by {@link resultOf} for this job. */
-  const whole = new Set<string>();
-  const isWhole = (bytes: Buffer, { job }: RecordJob) => whole.has(`${job} ${bytes.toString('hex')}`);
-
-  it('are made again when they are cut, longer, flipped, of another job or something else', async () => {
+  it('are refused when they are cut, longer, flipped, of another job or something else', async () => {
     const [job, other] = jobs as [RecordJob, RecordJob];
     const bytes = readFileSync(good.pathOf(job));
     const flipped = (at: number) => Buffer.from(bytes.map((byte, index) => (index === at ? byte ^ 1 : byte)));
     for (const at of [0, 7, 8, 39, 40, 41, 60, bytes.length - 33, bytes.length - 32, bytes.length - 1])
-      await expectMadeAgain(job, flipped(at));
-    for (const length of [0, 40, 41, 72, bytes.length - 1]) await expectMadeAgain(job, bytes.subarray(0, length));
-    await expectMadeAgain(job, Buffer.concat([bytes, Buffer.alloc(1)]));
-    await expectMadeAgain(job, readFileSync(good.pathOf(other)));
-    await expectMadeAgain(job, noise(5000, 1));
+      await expectRefused(job, flipped(at), false);
+    for (const length of [0, 40, 41, 72, bytes.length - 1]) await expectRefused(job, bytes.subarray(0, length), false);
+    await expectRefused(job, Buffer.concat([bytes, Buffer.alloc(1)]), false);
+    await expectRefused(job, readFileSync(good.pathOf(other)), false);
+    await expectRefused(job, noise(5000, 1), false);
   });
 
-  it('are made again when their content is not that of the objects, whatever their checksum says', async () => {
+  it('are refused when their content is not that of the objects, whatever their checksum says', async () => {
     const [job, other] = jobs as [RecordJob, RecordJob];
     const codecOf = (bytes: Buffer) => bytes.toString('latin1', 41, 41 + bytes[40]!);
     const storedOf = (bytes: Buffer) => bytes.subarray(41 + bytes[40]!, -32);
@@ -191,10 +189,18 @@ describe('results that are not what they should be', () => {
       await resultOf(job, 'codec-of-2040', storedOf(own)),
       await resultOf(job, 'zstd', noise(300, 2)),
     ];
-    for (const bytes of forged) {
-      whole.add(`${job.job} ${bytes.toString('hex')}`);
-      await expectMadeAgain(job, bytes);
-    }
+    for (const bytes of forged) await expectRefused(job, bytes, true);
+  });
+
+  it('are made again, and the delta is the same', async () => {
+    const bad = jobs.slice(0, 3);
+    const before = bad.map((job) => readFileSync(good.pathOf(job)));
+    for (const [index, job] of bad.entries()) writeFileSync(good.pathOf(job), noise(index * 100, 3));
+    const { bytes, notes, encoded } = await write(good);
+    expect(bytes.equals(direct)).toBe(true);
+    expect(notes).toHaveLength(bad.length);
+    expect(encoded).toBe(bad.reduce((sum, job) => sum + job.bytes, 0));
+    expect(bad.map((job) => readFileSync(good.pathOf(job)))).toEqual(before);
   });
 
   it('do not hide what is wrong with the pool', async () => {
