@@ -86,7 +86,7 @@ async function add(directory: string, options: DeltaOptions, output: Output, con
   const steps = times.seconds;
   output.result({ ...facts, ...(summary === undefined ? {} : { summary, steps }) }, () => {
     const line = `delta from ${from?.join(' + ') ?? 'nothing'} to ${to?.join(' + ')}: ${describe(added)}`;
-    const detail = summary === undefined || !output.verbose ? '' : `\n${describeSummary(summary, steps)}`;
+    const detail = summary === undefined ? '' : `\n${describeSummary(summary, steps)}`;
     return `${line}${waitingText(added.waiting)}${detail}`;
   });
 }
