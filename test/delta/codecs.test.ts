@@ -24,7 +24,7 @@ function basesFor({ usesBases }: Codec): Base[] {
   return usesBases ? OLD.map(memoryBase) : [];
 }
 
-async function encode(codec: Codec, target: Uint8Array, effort = 3): Promise<Uint8Array> {
+async function encode(codec: Codec, target: Uint8Array, effort = 5): Promise<Uint8Array> {
   const stored = await codec.encode(target, basesFor(codec), oneMember(target.length, basesFor(codec).length, effort));
   if (stored === undefined) throw new Error(`${codec.name} does not take the content`);
   return Uint8Array.from(stored);
@@ -78,10 +78,11 @@ for (const codec of CODECS) {
       const [target, stored] = [targets.noise!, await encode(codec, targets.noise!)];
       if (codec.usesBases) {
         expect(stored.length).toBeLessThan(target.length / 10);
-        // Bases in another order are other bases.
-        const wrong = await decode(codec, stored, target.length, 4096, basesFor(codec).reverse()).catch(
-          () => undefined,
-        );
+        // Bases in other places are other bases.
+        const wrong = await decode(codec, stored, target.length, 4096, [
+          ...basesFor(codec).slice(1),
+          ...basesFor(codec).slice(0, 1),
+        ]).catch(() => undefined);
         expect(wrong?.equals(target)).not.toBe(true);
       } else {
         expect(await codec.encode(target, OLD.map(memoryBase), oneMember(target.length, OLD.length, 3))).toHaveLength(

@@ -1,0 +1,158 @@
+/** Encodes records of the codec `difference`. docs/formats/delta.md has the format. */
+import { ByteWriter } from '../../core/bytes.ts';
+import { MAX_SEGMENT_BYTES } from '../../core/limits.ts';
+import { ControlEncoder } from '../coding/control.ts';
+import { LiteralEncoder } from '../coding/literal.ts';
+import { ResidualEncoder } from '../coding/residual.ts';
+import { RecordMemory } from '../projection/projection.ts';
+import { type Alignment, alignMember } from './difference-align.ts';
+import { PlanWriter } from './difference-plan.ts';
+import { encodeSegment } from './difference-segment.ts';
+
+export interface Content {
+  readonly target: Uint8Array;
+  readonly bases: readonly Uint8Array[];
+  /** Sizes. */
+  readonly members: readonly number[];
+  /** For each member the bases that may help it. */
+  readonly basesOf: readonly (readonly number[])[];
+}
+
+/**
+ * The stored bytes; undefined where a reader would not take them.
+ * @param segmentBytes content of one segment at most.
+ */
+export function encodeDifference(
+  { target, bases, members, basesOf }: Content,
+  effort: number,
+  segmentBytes: number = MAX_SEGMENT_BYTES,
+): Uint8Array | undefined {
+  const plans = new PlanWriter();
+  const memory = new RecordMemory();
+  const stored: Uint8Array[] = [];
+  let at = 0;
+  let member: MemberEncoder | undefined;
+  for (const pieces of cutSegments(members, segmentBytes)) {
+    const segment = new SegmentEncoder(target.subarray(at, at + pieces.reduce((total, { size }) => total + size, 0)));
+    for (const { index, offset, size } of pieces) {
+      if (offset === 0 || member === undefined) {
+        const next = target.subarray(at, at + members[index]!);
+        const alignment = alignMember(next, bases, basesOf[index]!, memory, effort);
+        plans.write(alignment.plan, segment.plan);
+        member = new MemberEncoder(next, alignment);
+      }
+      member.encode(segment, offset, offset + size);
+      if (size === members[index]) member.learn();
+      at += size;
+    }
+    const encoded = segment.finish();
+    if (encoded === undefined) return undefined;
+    stored.push(encoded);
+  }
+  return Buffer.concat(stored);
+}
+
+/** A piece of a member; sizes and offsets in bytes. */
+interface Piece {
+  readonly index: number;
+  readonly offset: number;
+  readonly size: number;
+}
+
+/** The pieces of each segment. A member is cut only where it is larger than a segment. */
+function cutSegments(members: readonly number[], most: number): Piece[][] {
+  const segments: Piece[][] = [[]];
+  let room = most;
+  members.forEach((memberSize, index) => {
+    if (memberSize > room && room < most) {
+      segments.push([]);
+      room = most;
+    }
+    for (let offset = 0; offset < memberSize; ) {
+      if (room === 0) {
+        segments.push([]);
+        room = most;
+      }
+      const size = Math.min(room, memberSize - offset);
+      segments.at(-1)!.push({ index, offset, size });
+      offset += size;
+      room -= size;
+    }
+  });
+  return segments;
+}
+
+/** Gives the copies of a member, and the literals between them, to the segments that it is in. */
+class MemberEncoder {
+  readonly #next: Uint8Array;
+  readonly #alignment: Alignment;
+  /** The copy that is to come, and bytes of it that are done. */
+  #copy = 0;
+  #copied = 0;
+  #expected = 0;
+
+  constructor(next: Uint8Array, alignment: Alignment) {
+    this.#next = next;
+    this.#alignment = alignment;
+  }
+
+  /** Pieces come in their order. */
+  encode(segment: SegmentEncoder, from: number, to: number): void {
+    const { count, newAt, oldAt, lengths } = this.#alignment.copies;
+    for (let at = from; at < to; ) {
+      const start = this.#copy < count ? newAt[this.#copy]! + this.#copied : to;
+      const literal = Math.min(start, to) - at;
+      const copyAt = at + literal;
+      const copy = copyAt < to ? Math.min(lengths[this.#copy]! - this.#copied, to - copyAt) : 0;
+      const old = copy === 0 ? this.#expected : oldAt[this.#copy]! + this.#copied;
+      segment.add(literal, copy, old - this.#expected);
+      if (copy > 0) this.#addResidual(segment, copyAt, old, copy);
+      at = copyAt + copy;
+    }
+  }
+
+  learn(): void {
+    this.#alignment.old.learn(this.#next);
+  }
+
+  #addResidual(segment: SegmentEncoder, newAt: number, from: number, length: number): void {
+    const { part, offset } = this.#alignment.old.find(from);
+    const predicted = part.bytes!.subarray(offset, offset + length);
+    const actual = this.#next.subarray(newAt, newAt + length);
+    segment.residuals.add(predicted, actual, { classes: part.classes, oldAt: offset, newAt });
+    this.#expected = from + length;
+    this.#copied += length;
+    if (this.#copied < this.#alignment.copies.lengths[this.#copy]!) return;
+    this.#copy++;
+    this.#copied = 0;
+  }
+}
+
+class SegmentEncoder {
+  readonly plan = new ByteWriter();
+  readonly residuals = new ResidualEncoder();
+  readonly #controls = new ControlEncoder();
+  readonly #literals = new LiteralEncoder();
+  readonly #content: Uint8Array;
+  #done = 0;
+
+  constructor(content: Uint8Array) {
+    this.#content = content;
+  }
+
+  add(literal: number, copy: number, seek: number): void {
+    this.#controls.add(literal, copy, seek);
+    this.#literals.add(this.#content, this.#done, this.#done + literal);
+    this.#done += literal + copy;
+  }
+
+  finish(): Uint8Array | undefined {
+    return encodeSegment({
+      size: this.#content.length,
+      plan: this.plan.finish(),
+      control: this.#controls.finish(),
+      residual: this.residuals.finish(),
+      literal: this.#literals.finish(),
+    });
+  }
+}

@@ -1,0 +1,75 @@
+/** What a member of a `difference` record is differenced against: its bases, projected or as they are, one after the other. */
+import { MAX_PROJECTED_BYTES } from '../../core/limits.ts';
+import type { CoarseMap } from '../align/coarse-map.ts';
+import type { Base } from '../codec.ts';
+import type { ByteClasses, RecordMemory } from '../projection/projection.ts';
+import { memoryBase } from '../read-base.ts';
+import type { PlannedProjection } from './difference-plan.ts';
+
+/** One base, as it is used. */
+export interface OldPart {
+  readonly content: Base;
+  /** The same in memory; undefined where it is read piece by piece. */
+  readonly bytes: Uint8Array | undefined;
+  readonly classes: ByteClasses | undefined;
+  /** Takes what the true new file teaches those who come after it. */
+  readonly learn: ((next: Uint8Array) => void) | undefined;
+}
+
+export function partInMemory(bytes: Uint8Array): OldPart {
+  return { content: memoryBase(bytes), bytes, classes: undefined, learn: undefined };
+}
+
+const NO_MAP: CoarseMap = { oldAt: new Uint32Array(), newAt: new Uint32Array(), lengths: new Uint32Array() };
+
+/**
+ * A base with its projection. @param bytes the base's, which may be overwritten. @param nextSize the member's.
+ * @throws OsupdError `damaged-delta` for a description that no encoder makes.
+ */
+export function projectedPart(
+  base: Uint8Array,
+  { projection, description }: PlannedProjection,
+  nextSize: number,
+  memory: RecordMemory,
+): OldPart {
+  const projected = projection.project(base, nextSize, NO_MAP, description, memory);
+  const { bytes, classes } = projected;
+  return { content: memoryBase(bytes), bytes, classes, learn: projected.learn && ((next) => projected.learn?.(next)) };
+}
+
+/** A part of it, and where that begins. */
+interface Place {
+  readonly part: OldPart;
+  readonly at: number;
+}
+
+export class OldContent {
+  readonly size: number;
+  readonly #places: readonly Place[];
+
+  constructor(parts: readonly OldPart[]) {
+    let at = 0;
+    this.#places = parts.map((part) => {
+      const place = { part, at };
+      at += part.content.size;
+      return place;
+    });
+    this.size = at;
+  }
+
+  /** The part that holds the byte at an offset below the size, and the offset within it. */
+  find(offset: number): { readonly part: OldPart; readonly offset: number } {
+    const place = this.#places.findLast(({ at }) => at <= offset)!;
+    return { part: place.part, offset: offset - place.at };
+  }
+
+  /** Tells all parts what the new file is. */
+  learn(next: Uint8Array): void {
+    for (const { part } of this.#places) part.learn?.(next);
+  }
+}
+
+/** True where a reader may project bases of these sizes for a new file of this size: the old and the projected ones are held in memory. */
+export function fitsProjection(baseSizes: readonly number[], nextSize: number): boolean {
+  return baseSizes.reduce((total, size) => total + Math.max(size, nextSize), 0) <= MAX_PROJECTED_BYTES;
+}

@@ -1,0 +1,24 @@
+/**
+ * The codec `difference`: each member is copied from its bases, byte for byte or nearly so, with reference projection where the files
+ * are of a known kind.
+ */
+import { MAX_DIFFERENCED_BYTES } from '../../core/limits.ts';
+import type { Base, Codec } from '../codec.ts';
+import { readBases } from '../read-base.ts';
+import { totalSize } from '../total-size.ts';
+import { decodeDifference } from './difference-decode.ts';
+import { encodeDifference } from './difference-encode.ts';
+
+export const difference: Codec = {
+  name: 'difference',
+  usesBases: true,
+  async encode(target, bases, { effort, members, basesOf }) {
+    if (bases.length === 0 || totalSize(bases) + target.length > MAX_DIFFERENCED_BYTES) return undefined;
+    const held: Uint8Array[] = [];
+    for (const base of bases) held.push(await readBases([base]));
+    return encodeDifference({ target, bases: held, members, basesOf }, effort);
+  },
+  decode(stored, bases: readonly Base[], members) {
+    return decodeDifference(stored, bases, members);
+  },
+};
