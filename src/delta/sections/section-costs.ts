@@ -2,9 +2,7 @@
  * Where the bytes of `difference` records go: each stream of a segment is shared out among the sections of the new files. What a coder has
  * read tells the cost of a copy or literal; within a copy its differing bytes bear it.
  */
-import type { DifferenceObserver, StreamPositions } from '../codecs/difference-observer.ts';
-import type { MemberPlan } from '../codecs/difference-plan.ts';
-import type { Segment } from '../codecs/difference-segment.ts';
+import { RecordObserver } from './record-observer.ts';
 import type { SectionMap } from './section-map.ts';
 
 /** Sums for one section of the files of one kind, in bytes. */
@@ -19,16 +17,6 @@ export interface SectionCost {
   /** Stored, estimated. */
   readonly stored: { plan: number; control: number; residual: number; literal: number };
 }
-
-type Stream = keyof SectionCost['stored'];
-
-const NOTHING: StreamPositions = { control: 0, residual: 0, literal: 0 };
-
-/** What a byte that is equal costs of one that differs: coders spend next to nothing on long runs of them. */
-const EQUAL_WEIGHT = 1 / 1024;
-
-/** Where plans are counted: they are of a whole file. */
-const PLANS = '(plans)';
 
 export interface SectionedMember {
   readonly kind: string;
@@ -64,145 +52,4 @@ export class SectionCosts {
 
 export function storedBytes({ stored: { plan, control, residual, literal } }: SectionCost): number {
   return plan + control + residual + literal;
-}
-
-/** A part of a member that lies in one section. */
-interface Piece {
-  readonly cost: SectionCost;
-  readonly from: number;
-  readonly to: number;
-}
-
-class RecordObserver implements DifferenceObserver {
-  readonly #members: Iterator<SectionedMember>;
-  readonly #costOf: (kind: string, section: string) => SectionCost;
-  #member: SectionedMember | undefined;
-  #segment: Segment | undefined;
-  #spent: StreamPositions = NOTHING;
-  /** Bytes of plans and of what is around the streams. */
-  #planBytes: number;
-  readonly #shares: Record<Stream, Shares> = {
-    plan: new Shares('plan'),
-    control: new Shares('control'),
-    residual: new Shares('residual'),
-    literal: new Shares('literal'),
-  };
-
-  constructor(
-    members: readonly SectionedMember[],
-    stored: number,
-    costOf: (kind: string, section: string) => SectionCost,
-  ) {
-    this.#members = members.values();
-    this.#planBytes = stored;
-    this.#costOf = costOf;
-  }
-
-  segment(segment: Segment): void {
-    this.#segment = segment;
-    this.#spent = NOTHING;
-    this.#planBytes -= segment.control.length + segment.residual.length + segment.literal.length;
-  }
-
-  member(_plan: MemberPlan, planBytes: number): void {
-    this.#member = this.#members.next().value;
-    if (this.#member !== undefined) this.#shares.plan.add(this.#costOf(this.#member.kind, PLANS), planBytes);
-  }
-
-  control(offset: number, spent: StreamPositions): void {
-    const bytes = spent.control - this.#spent.control;
-    for (const { cost } of this.#pieces(offset, 1)) this.#shares.control.add(cost, bytes);
-    this.#spent = spent;
-  }
-
-  literal(offset: number, length: number, spent: StreamPositions): void {
-    const bytes = spent.literal - this.#spent.literal;
-    for (const { cost, from, to } of this.#pieces(offset, length)) {
-      cost.literal += to - from;
-      this.#shares.literal.add(cost, (bytes * (to - from)) / length);
-    }
-    this.#spent = spent;
-  }
-
-  copy(offset: number, predicted: Uint8Array, actual: Uint8Array, spent: StreamPositions): void {
-    const bytes = spent.residual - this.#spent.residual;
-    const differing = countDiffering(predicted, actual, 0, actual.length);
-    for (const { cost, from, to } of this.#pieces(offset, actual.length)) {
-      const count = countDiffering(predicted, actual, from - offset, to - offset);
-      cost.copied += to - from;
-      cost.differing += count;
-      const weight = weightOf(count, to - from) / weightOf(differing, actual.length);
-      this.#shares.residual.add(cost, bytes * weight);
-    }
-    this.#spent = spent;
-  }
-
-  /** Now the streams' lengths are known for certain. */
-  segmentEnd(): void {
-    const { control, residual, literal } = this.#segment!;
-    this.#shares.control.divide(control.length);
-    this.#shares.residual.divide(residual.length);
-    this.#shares.literal.divide(literal.length);
-  }
-
-  finish(): void {
-    this.#shares.plan.divide(this.#planBytes);
-  }
-
-  *#pieces(offset: number, length: number): Generator<Piece> {
-    const { kind, sections } = this.#member!;
-    const { ends, names } = sections;
-    const end = offset + length;
-    let index = firstEndAfter(ends, offset);
-    for (let from = offset; from < end; index++) {
-      const to = Math.min(end, ends[index]!);
-      yield { cost: this.#costOf(kind, names[index]!), from, to };
-      from = to;
-    }
-  }
-}
-
-/** What sections have of one stream, in units that are the same throughout it. */
-class Shares {
-  readonly #stream: Stream;
-  readonly #weights = new Map<SectionCost, number>();
-
-  constructor(stream: Stream) {
-    this.#stream = stream;
-  }
-
-  add(cost: SectionCost, weight: number): void {
-    this.#weights.set(cost, (this.#weights.get(cost) ?? 0) + weight);
-  }
-
-  /** Divides stored bytes by the weights so far, and begins anew. */
-  divide(bytes: number): void {
-    const total = [...this.#weights.values()].reduce((sum, weight) => sum + weight, 0);
-    // A stream of some bytes whose coder has told nothing: all sections alike.
-    for (const [{ stored }, weight] of this.#weights)
-      stored[this.#stream] += total > 0 ? (bytes * weight) / total : bytes / this.#weights.size;
-    this.#weights.clear();
-  }
-}
-
-function weightOf(differing: number, length: number): number {
-  return differing + length * EQUAL_WEIGHT;
-}
-
-function countDiffering(predicted: Uint8Array, actual: Uint8Array, from: number, to: number): number {
-  let count = 0;
-  for (let at = from; at < to; at++) if (predicted[at] !== actual[at]) count++;
-  return count;
-}
-
-/** Index of the first of some rising numbers that is larger. */
-function firstEndAfter(ends: readonly number[], offset: number): number {
-  let low = 0;
-  let high = ends.length - 1;
-  while (low < high) {
-    const middle = (low + high) >>> 1;
-    if (ends[middle]! <= offset) low = middle + 1;
-    else high = middle;
-  }
-  return low;
 }
