@@ -1,31 +1,34 @@
 /** Brings the objects of a delta into a pool, reading its payload front to back. */
-import { collect } from '../core/bytes.ts';
+import { availableParallelism } from 'node:os';
 import type { Digest } from '../core/digest.ts';
 import { OsupdError } from '../core/errors.ts';
 import type { Progress } from '../core/progress.ts';
+import { WorkerPool, workerModule } from '../core/workers.ts';
 import type { ObjectBatch } from '../objects/ingest.ts';
-import type { OpenObject } from '../objects/pool.ts';
+import type { WrittenContent } from '../objects/write-content.ts';
 import type { ReadRange } from '../transport/source.ts';
-import type { ObjectReference } from '../tree/references.ts';
 import { ByteBudget } from './budget.ts';
-import type { Base } from './codec.ts';
 import { codecNamed } from './codecs.ts';
 import { Cutter } from './cutter.ts';
 import { damagedDelta } from './damage.ts';
+import { decodeRecord, type RecordFiles } from './decode-record.ts';
+import type { DecodeJob } from './decode-worker.ts';
 import type { DeltaPlan, PlannedRecord } from './plan.ts';
-import { totalSize } from './total-size.ts';
 
 export { type DeltaHead, readHead } from './head.ts';
 export { type DeltaPlan, namedBy, planRecords } from './plan.ts';
 
 /** Records up to this many bytes are read before they are decoded, so that the network goes on meanwhile. */
-const BUFFERED_BYTES = 1 << 20;
+const BUFFERED_BYTES = 8 << 20;
 
 /** Memory of the records that are decoded at the same time: bytes as stored, and what their codecs need. */
-const WORKING_BYTES = 32 << 20;
+const WORKING_BYTES = 64 << 20;
 
-/** The largest window of a record without bases. */
-const MAX_WHOLE_WINDOW_BYTES = 8 << 20;
+/** Threads that decode; what more of them would win, the disk loses. */
+const MAX_THREADS = 4;
+
+/** Objects of fewer bytes are made before a thread has started. */
+const THREADED_BYTES = 4 << 20;
 
 /** The step's name in progress events. */
 const STEP = 'apply';
@@ -34,6 +37,8 @@ export interface ApplyOptions {
   /** Step `apply`: bytes of the delta that are done. */
   readonly progress: Progress;
   readonly signal?: AbortSignal;
+  /** Threads that decode: 0 for none but this one. By default that depends on the cores and on what there is to do. */
+  readonly threads?: number;
 }
 
 /**
@@ -59,7 +64,7 @@ export async function applyRecords(
   }
   const { progress } = options;
   progress({ kind: 'start', step: STEP, unit: 'bytes', total: plan.fetchBytes });
-  const run = new ApplyRun(batch, options);
+  await using run = new ApplyRun(batch, options, options.threads ?? threadsFor(plan));
   try {
     let first = 0;
     for (const range of plan.ranges) {
@@ -75,19 +80,22 @@ export async function applyRecords(
   progress({ kind: 'finish', step: STEP, done: plan.fetchBytes });
 }
 
-class ApplyRun {
+class ApplyRun implements AsyncDisposable {
   readonly #batch: ObjectBatch;
   readonly #options: ApplyOptions;
   readonly #budget = new ByteBudget(WORKING_BYTES);
+  readonly #threads: WorkerPool<DecodeJob, WrittenContent[]> | undefined;
   /** Records that were begun, by the objects in them: others may be based on those. */
   readonly #begun = new Map<Digest, Promise<void>>();
   readonly #running = new Set<Promise<void>>();
   #failure: { readonly error: unknown } | undefined;
   #done = 0;
 
-  constructor(batch: ObjectBatch, options: ApplyOptions) {
+  constructor(batch: ObjectBatch, options: ApplyOptions, threads: number) {
     this.#batch = batch;
     this.#options = options;
+    if (threads > 0)
+      this.#threads = new WorkerPool(workerModule(import.meta.url, './decode-worker'), { size: threads });
   }
 
   /** Reads the records of one range. Small ones may still be decoded when it returns. */
@@ -119,14 +127,18 @@ class ApplyRun {
     if (this.#failure !== undefined) throw this.#failure.error;
   }
 
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#threads?.close();
+  }
+
   async #begin(record: PlannedRecord, cutter: Cutter): Promise<void> {
     const release = await this.#budget.acquire(memoryOf(record));
     const { length } = record.range;
     const isBuffered = length <= BUFFERED_BYTES;
-    let stored: AsyncIterable<Uint8Array> | Iterable<Uint8Array>;
+    let stored: Uint8Array | AsyncIterable<Uint8Array>;
     try {
       this.#expectGoingOn();
-      stored = isBuffered ? [await collect(copied(cutter.next(length)))] : copied(cutter.next(length));
+      stored = isBuffered ? await collected(cutter.next(length), length) : copied(cutter.next(length));
     } catch (error) {
       release();
       throw error;
@@ -147,18 +159,10 @@ class ApplyRun {
       throw new OsupdError('interrupted', 'stopped; what was read so far is kept and not fetched again');
   }
 
-  async #make(record: PlannedRecord, stored: AsyncIterable<Uint8Array> | Iterable<Uint8Array>): Promise<void> {
+  async #make(record: PlannedRecord, stored: Uint8Array | AsyncIterable<Uint8Array>): Promise<void> {
     try {
-      const bases = record.bases.map((base) => this.#baseOf(base));
-      const sizes = record.members.map(({ size }) => size);
-      const content = codecNamed(record.codec).decode(asyncOf(stored), bases, sizes);
-      await using cutter = new Cutter(content, () => damagedDelta('a record holds less than its objects'));
-      for (const { digest, size } of record.members) {
-        if (record.kept.has(digest) && !this.#batch.has(digest, size))
-          await this.#batch.addExpected(digest, size, cutter.next(size));
-        else await cutter.skip(size);
-      }
-      if (!(await cutter.isAtEnd())) throw damagedDelta('a record holds more than its objects');
+      for (const { digest } of record.bases) await this.#begun.get(digest);
+      for (const written of await this.#decode(this.#filesOf(record), stored)) await this.#batch.addWritten(written);
     } catch (error) {
       throw blameBases(error, record);
     }
@@ -166,28 +170,28 @@ class ApplyRun {
     this.#options.progress({ kind: 'advance', step: STEP, done: this.#done });
   }
 
-  /** It is open only while it is read: a record may have thousands. */
-  #baseOf(object: ObjectReference): Base {
-    return {
-      size: object.size,
-      read: async (offset, length) => {
-        await using base = await this.#openBase(object);
-        return await base.read(offset, length);
-      },
-    };
+  /** Bytes at hand are decoded by a thread where there are any. */
+  #decode(files: RecordFiles, stored: Uint8Array | AsyncIterable<Uint8Array>): Promise<WrittenContent[]> {
+    if (!(stored instanceof Uint8Array)) return decodeRecord(files, stored);
+    if (this.#threads === undefined) return decodeRecord(files, once(stored));
+    return this.#threads.run({ ...files, stored }, [stored.buffer as ArrayBuffer]);
   }
 
-  async #openBase({ digest, size }: ObjectReference): Promise<OpenObject> {
-    await this.#begun.get(digest);
-    const base = await this.#batch.open(digest);
-    if (base.size === size) return base;
-    await base.close();
-    throw new OsupdError('damaged-store', `the object has ${base.size} bytes, its image says ${size}`, {
-      where: base.path,
-      remedy: 'run "osupd fsck --repair"',
-      facts: { object: digest },
-    });
+  #filesOf({ codec, bases, members, kept }: PlannedRecord): RecordFiles {
+    const batch = this.#batch;
+    return {
+      codec,
+      bases: bases.map(({ digest, size }) => ({ digest, size, paths: batch.pathsOf(digest) })),
+      members: members.map(({ digest, size }) => {
+        const isKept = kept.has(digest) && !batch.has(digest, size);
+        return { digest, size, path: isKept ? batch.newPath() : undefined };
+      }),
+    };
   }
+}
+
+function threadsFor({ objectBytes }: DeltaPlan): number {
+  return objectBytes < THREADED_BYTES ? 0 : Math.min(availableParallelism(), MAX_THREADS);
 }
 
 /** Wrong content of a record with bases has one more possible cause than a wrong delta. */
@@ -201,11 +205,21 @@ function blameBases(error: unknown, record: PlannedRecord): unknown {
   });
 }
 
-/** The bytes as stored, the bases twice (as read, and in the codec), and the content or its window. */
-function memoryOf({ range, members, bases }: PlannedRecord): number {
-  const content = totalSize(members);
-  const window = bases.length > 0 ? content : Math.min(content, MAX_WHOLE_WINDOW_BYTES);
-  return Math.min(range.length, BUFFERED_BYTES) + 2 * totalSize(bases) + window;
+/** The bytes as stored, and what the codec needs. */
+function memoryOf({ range, codec, members, bases }: PlannedRecord): number {
+  const sizes = (objects: readonly { readonly size: number }[]) => objects.map(({ size }) => size);
+  return Math.min(range.length, BUFFERED_BYTES) + codecNamed(codec).decodingMemory(sizes(bases), sizes(members));
+}
+
+/** All bytes of chunks that come to `length`, in one buffer. */
+async function collected(chunks: AsyncIterable<Uint8Array>, length: number): Promise<Uint8Array> {
+  const bytes = new Uint8Array(length);
+  let at = 0;
+  for await (const chunk of chunks) {
+    bytes.set(chunk, at);
+    at += chunk.length;
+  }
+  return bytes;
 }
 
 /** Chunks that stay valid. */
@@ -213,6 +227,6 @@ async function* copied(chunks: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8A
   for await (const chunk of chunks) yield Uint8Array.from(chunk);
 }
 
-async function* asyncOf(chunks: AsyncIterable<Uint8Array> | Iterable<Uint8Array>): AsyncGenerator<Uint8Array> {
-  yield* chunks;
+async function* once(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
+  yield bytes;
 }

@@ -35,6 +35,8 @@ export interface Codec {
   /** True: it takes one or more bases, always; false: it takes none. */
   readonly usesBases: boolean;
   encode(target: Uint8Array, bases: readonly Base[], options: EncodeOptions): Promise<Uint8Array | undefined>;
+  /** Bytes of memory that decoding takes at most, given the sizes of bases and members; the stored bytes are not counted. */
+  decodingMemory(bases: readonly number[], members: readonly number[]): number;
   decode(
     stored: AsyncIterable<Uint8Array>,
     bases: readonly Base[],

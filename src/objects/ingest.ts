@@ -13,7 +13,7 @@ import { ObjectWorkers } from './object-workers.ts';
 import { type OpenObject, openObjectAt, type Pool } from './pool.ts';
 import { recoverStaged } from './recover.ts';
 import { openStagingArea, type StagingArea } from './staging.ts';
-import { writeContent } from './write-content.ts';
+import { type WrittenContent, writeContent } from './write-content.ts';
 
 /** A flush starts by itself at the first of these: it bounds what a power cut undoes, and what waits to be written to disk. */
 const FLUSH_OBJECTS = 4096;
@@ -106,7 +106,7 @@ export class ObjectBatch implements AsyncDisposable {
   async add(content: AsyncIterable<Uint8Array>, size?: number): Promise<Digest> {
     const isKnown = (digest: Digest, length: number) => this.has(digest, length);
     const expected = size === undefined ? {} : { size };
-    const written = await writeContent(content, this.#area.newPath('streams'), expected, isKnown);
+    const written = await writeContent(content, this.newPath(), expected, isKnown);
     await this.#stage(written.digest, written, isKnown(written.digest, written.size));
     return written.digest;
   }
@@ -117,8 +117,17 @@ export class ObjectBatch implements AsyncDisposable {
    * @throws OsupdError `verification-failed`.
    */
   async addExpected(digest: Digest, size: number, content: AsyncIterable<Uint8Array>): Promise<void> {
-    const written = await writeContent(content, this.#area.newPath('streams'), { digest, size }, () => false);
-    await this.#stage(digest, written, this.#stagedObject(digest) !== undefined);
+    await this.addWritten(await writeContent(content, this.newPath(), { digest, size }, () => false));
+  }
+
+  /** A path for {@link writeContent} on another thread; what that wrote is given to {@link addWritten}. */
+  newPath(): string {
+    return this.#area.newPath('streams');
+  }
+
+  /** Adds content that was written, and checked, at a path that {@link newPath} gave. */
+  async addWritten({ digest, path, size }: WrittenContent): Promise<void> {
+    await this.#stage(digest, { path, size }, this.#stagedObject(digest) !== undefined);
   }
 
   /**
@@ -145,6 +154,13 @@ export class ObjectBatch implements AsyncDisposable {
       }
     }
     return this.pool.openObject(digest);
+  }
+
+  /** Where an object is, or will be: a flush moves it from the first path to the last. */
+  pathsOf(digest: Digest): string[] {
+    const staged = this.#stagedObject(digest);
+    const path = this.pool.objectPath(digest);
+    return staged === undefined ? [path] : [staged.path, path];
   }
 
   /** Commits everything that is staged now; when it returns, that is in the pool and stays there after a power cut. */

@@ -2,12 +2,15 @@
  * The codec `difference`: each member is copied from its bases, byte for byte or nearly so, with reference projection where the files
  * are of a known kind.
  */
-import { MAX_DIFFERENCED_BYTES } from '../../core/limits.ts';
+import { MAX_DIFFERENCED_BYTES, MAX_PROJECTED_BYTES, MAX_SEGMENT_BYTES } from '../../core/limits.ts';
 import type { Base, Codec } from '../codec.ts';
 import { readBases } from '../read-base.ts';
-import { totalSize } from '../total-size.ts';
+import { sum, totalSize } from '../total-size.ts';
 import { decodeDifference } from './difference-decode.ts';
 import { encodeDifference } from './difference-encode.ts';
+
+/** A base, what a projection makes of it, the classes of its bytes, and tables of what is in it. */
+const PROJECTION_FACTOR = 3;
 
 export const difference: Codec = {
   name: 'difference',
@@ -17,6 +20,10 @@ export const difference: Codec = {
     const held: Uint8Array[] = [];
     for (const base of bases) held.push(await readBases([base]));
     return encodeDifference({ target, bases: held, members, basesOf }, effort);
+  },
+  decodingMemory(bases, members) {
+    const held = Math.min(Math.max(...bases), MAX_PROJECTED_BYTES);
+    return PROJECTION_FACTOR * held + Math.min(sum(members), MAX_SEGMENT_BYTES);
   },
   decode(stored, bases: readonly Base[], members) {
     return decodeDifference(stored, bases, members);

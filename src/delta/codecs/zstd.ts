@@ -31,6 +31,9 @@ export const zstd: Codec = {
   async encode(target, _bases, { effort }) {
     return compressFrame(target, wholeOptions(target.length, effort));
   },
+  decodingMemory(_bases, members) {
+    return Math.min(sum(members), 2 ** WHOLE_WINDOW_LOG);
+  },
   decode(stored, _bases, members) {
     return decompressFrame(stored, { rawLength: sum(members), maxWindowLog: WHOLE_WINDOW_LOG });
   },
@@ -63,6 +66,9 @@ export const zstdBase: Codec = {
       windowLog: windowLogFor(baseBytes + target.length),
       dictionary,
     });
+  },
+  decodingMemory(bases, members) {
+    return 2 * sum(bases) + sum(members);
   },
   async *decode(stored, bases, members) {
     const rawLength = sum(members);

@@ -1,0 +1,15 @@
+/** Decodes records on a thread of its own. */
+import { serveJobs } from '../core/workers.ts';
+import type { WrittenContent } from '../objects/write-content.ts';
+import { decodeRecord, type RecordFiles } from './decode-record.ts';
+
+export interface DecodeJob extends RecordFiles {
+  /** The record's bytes. */
+  readonly stored: Uint8Array;
+}
+
+serveJobs((job: DecodeJob): Promise<WrittenContent[]> => decodeRecord(job, once(job.stored)));
+
+async function* once(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
+  yield bytes;
+}
