@@ -1,28 +1,20 @@
 /** Coding of literals: bytes that come from nowhere. */
-import { BitModels } from './bit-models.ts';
-import { type BitCoder, RangeDecoder, RangeEncoder } from './range-coder.ts';
-
-/** Bytes before a literal that are looked at: a window holds at least so many of them, or all that there are in its member. */
-export const LITERAL_CONTEXT_BYTES = 8;
-
-const LIMIT = 127;
-
-class LiteralModel {
-  readonly #models = new BitModels(1 << 16, LIMIT);
-
-  code(coder: BitCoder, window: Uint8Array, from: number, to: number): void {
-    for (let at = from; at < to; at++) {
-      const before = at === 0 ? 0 : window[at - 1]!;
-      window[at] = this.#models.codeTree(coder, before << 8, 8, window[at]!);
-    }
-  }
-}
+import { LiteralModel } from './literal-model.ts';
+import { RangeDecoder, RangeEncoder } from './range-coder.ts';
 
 export class LiteralEncoder {
   readonly #coder = new RangeEncoder();
-  readonly #model = new LiteralModel();
+  readonly #model: LiteralModel;
 
-  /** window[from..to) are literals, window[0..from) what was put out before them: see {@link LITERAL_CONTEXT_BYTES}. */
+  /** @param model goes on with what it learned from earlier streams of the record. */
+  constructor(model = new LiteralModel()) {
+    this.#model = model;
+  }
+
+  /**
+   * window[from..to) are literals, window[0..from) what was put out before them. Of that a window holds at least LITERAL_CONTEXT_BYTES, or all
+   * that there are in its segment.
+   */
   add(window: Uint8Array, from: number, to: number): void {
     this.#model.code(this.#coder, window, from, to);
   }
@@ -34,10 +26,11 @@ export class LiteralEncoder {
 
 export class LiteralDecoder {
   readonly #coder: RangeDecoder;
-  readonly #model = new LiteralModel();
+  readonly #model: LiteralModel;
 
-  /** @throws OsupdError `damaged-delta` */
-  constructor(stored: Uint8Array) {
+  /** @param model as the encoder's was. @throws OsupdError `damaged-delta` */
+  constructor(stored: Uint8Array, model = new LiteralModel()) {
+    this.#model = model;
     this.#coder = new RangeDecoder(stored, 'literals');
   }
 
