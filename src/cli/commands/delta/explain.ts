@@ -61,7 +61,22 @@ async function explainSections(
     throw new OsupdError('usage', '--sections needs --pool', { remedy: 'name a pool with the images on both sides' });
   const store = await Pool.open(resolve(context.workingDirectory, pool));
   const sections = await explainSections(delta, store, output.progress);
-  output.result({ sections }, () => [...formatSections(sections)].join('\n'));
+  const others = otherCodecs(delta);
+  output.result({ sections, others }, () =>
+    [
+      ...formatSections(sections),
+      '',
+      ...Object.entries(others).map(([codec, bytes]) => `${bytes} bytes of the codec ${codec} are not among these`),
+    ].join('\n'),
+  );
+}
+
+/** Stored bytes of the records that sections tell nothing of. */
+function otherCodecs({ head }: DeltaFile): Record<string, number> {
+  const others: Record<string, number> = {};
+  for (const { codec, stored } of head.header.records)
+    if (codec !== 'difference') others[codec] = (others[codec] ?? 0) + stored;
+  return others;
 }
 
 async function* linesOf(lines: AsyncIterable<string>): AsyncGenerator<string> {
