@@ -8,6 +8,7 @@ import { explainSections } from '../../../src/delta/sections/explain-sections.ts
 import { storedBytes } from '../../../src/delta/sections/section-costs.ts';
 import { sectionMapOf } from '../../../src/delta/sections/section-map.ts';
 import type { Pool } from '../../../src/objects/pool.ts';
+import { randomNumbers } from '../../helpers/mutate.ts';
 import { runCommand } from '../../helpers/run-command.ts';
 import { temporaryDirectory } from '../../helpers/temporary.ts';
 import { addSystem, type MadeDelta, makeDelta, newPool, type System } from '../fixture.ts';
@@ -28,12 +29,13 @@ function systemOf(content: Buffer): System {
   ]);
 }
 
-/** Many single bytes of the program's code are others. */
+/** Many single bytes of the program's code are others, as where addresses have moved. */
 function edited(): Buffer {
   const { ends, names } = sectionMapOf(SHELL);
   const text = names.indexOf('.text');
   const bytes = Buffer.from(SHELL);
-  for (let at = ends[text - 1]! + 50; at < ends[text]!; at += 97) bytes[at]! += 1 + (at % 3);
+  const random = randomNumbers(1);
+  for (let at = ends[text - 1]! + 50; at < ends[text]!; at += 20 + Math.floor(random() * 100)) bytes[at]! += 0x40;
   return bytes;
 }
 
