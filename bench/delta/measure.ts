@@ -16,7 +16,8 @@ export interface Usage {
   readonly others: number;
 }
 
-export interface Measured extends Usage {
+export interface Measured {
+  readonly usage: Usage;
   readonly stdout: string;
 }
 
@@ -24,7 +25,12 @@ export interface Measured extends Usage {
 const TICKS = 100;
 
 /** @throws Error with the program's last words when it fails. */
-export function measure(command: readonly string[], directory?: string): Measured {
+export function measure(command: readonly string[]): Usage {
+  return measureOutput(command).usage;
+}
+
+/** Gives what the program printed too. @throws Error with its last words when it fails. */
+export function measureOutput(command: readonly string[]): Measured {
   const base = mkdtempSync(join(tmpdir(), 'osupd-bench-'));
   try {
     const report = join(base, 'time');
@@ -34,7 +40,7 @@ export function measure(command: readonly string[], directory?: string): Measure
     const { status, stdout, stderr, error } = spawnSync(
       '/usr/bin/time',
       ['-o', report, '-f', '%e %U %S %M', ...command],
-      { cwd: directory, encoding: 'utf8', maxBuffer: 1 << 28, stdio: ['ignore', 'pipe', 'pipe'] },
+      { encoding: 'utf8', maxBuffer: 1 << 28, stdio: ['ignore', 'pipe', 'pipe'] },
     );
     const busy = (busyTicks() - before) / TICKS;
     if (error !== undefined) throw error;
@@ -42,7 +48,7 @@ export function measure(command: readonly string[], directory?: string): Measure
     const [wall, user, system, kibibytes] = readFileSync(report, 'utf8').trim().split(' ').map(Number);
     const cpu = user! + system!;
     const others = Math.max(0, busy - cpu) / Math.max(wall!, 0.01);
-    return { wall: wall!, cpu, memory: kibibytes! * 1024, others, stdout };
+    return { usage: { wall: wall!, cpu, memory: kibibytes! * 1024, others }, stdout };
   } finally {
     rmSync(base, { recursive: true, force: true });
   }

@@ -1,7 +1,7 @@
 /** osupd itself, at some effort. */
 import { existsSync, statSync } from 'node:fs';
 import { join } from 'node:path';
-import { measure } from '../measure.ts';
+import { measure, measureOutput } from '../measure.ts';
 import { type Outcome, type Pair, type Part, type Peer, type Place, run } from '../peer.ts';
 
 interface Made {
@@ -47,10 +47,10 @@ function measureOsupd(
     if (!existsSync(join(server, `builds/os/${version}.json`))) build(directory, version, server);
   const file = join(scratch, 'update.osd');
   const options = effort === undefined ? [] : ['--effort', String(effort)];
-  const generation = measure(
+  const { usage: generation, stdout } = measureOutput(
     command('delta', 'make', '--json', '--pool', server, '--from', 'os@1', '--to', 'os@2', file, ...options),
   );
-  const made = JSON.parse(generation.stdout) as Made;
+  const made = JSON.parse(stdout) as Made;
   const device = join(scratch, 'device');
   build(old.directory, '1', device);
   const application = measure(command('delta', 'apply', file, '--pool', device));
