@@ -1,6 +1,7 @@
 /** Encodes records and images on a thread of its own. */
 import { serveJobs } from '../core/workers.ts';
-import type { EncodeOptions } from './codec.ts';
+import type { Codec, EncodeOptions } from './codec.ts';
+import { difference } from './codecs/difference.ts';
 import { CODECS } from './codecs.ts';
 import { memoryBase } from './read-base.ts';
 
@@ -21,21 +22,32 @@ const GOOD_ENOUGH = 1 / 4;
 
 serveJobs(encode, (encoded) => (encoded === undefined ? [] : [encoded.stored.buffer as ArrayBuffer]));
 
-/** The smallest result of all codecs; of equal ones the first. */
-async function encode(job: EncodeJob): Promise<Encoded | undefined> {
-  const based = job.bases.length > 0 ? await smallest(job, true) : undefined;
-  if (based !== undefined && based.stored.length < job.target.length * GOOD_ENOUGH) return based;
-  return smaller(based, await smallest(job, false));
-}
+/** From this effort on every codec is tried. */
+const THOROUGH_EFFORT = 8;
 
-async function smallest({ target, bases, options }: EncodeJob, usesBases: boolean): Promise<Encoded | undefined> {
+/** Dictionaries beat differencing in texts and other small files only: members of more bytes in the mean are not tried with one. */
+const DICTIONARY_MEMBER_BYTES = 64 << 10;
+
+/** The smallest result of all codecs that are worth a try; of equal ones the first. */
+async function encode(job: EncodeJob): Promise<Encoded | undefined> {
+  const { target, bases, options } = job;
   let best: Encoded | undefined;
-  for (const codec of CODECS) {
-    if (codec.usesBases !== usesBases) continue;
-    const stored = await codec.encode(target, usesBases ? bases.map(memoryBase) : [], options);
-    // A copy: what a codec gives may lie in a buffer that is shared or larger.
-    if (stored !== undefined) best = smaller(best, { codec: codec.name, stored: Uint8Array.from(stored) });
+  const tryAll = async (codecs: readonly Codec[]) => {
+    for (const codec of codecs) {
+      const stored = await codec.encode(target, codec.usesBases ? bases.map(memoryBase) : [], options);
+      // A copy: what a codec gives may lie in a buffer that is shared or larger.
+      if (stored !== undefined) best = smaller(best, { codec: codec.name, stored: Uint8Array.from(stored) });
+    }
+  };
+  const isThorough = options.effort >= THOROUGH_EFFORT;
+  const isGood = () => best !== undefined && best.stored.length < target.length * GOOD_ENOUGH;
+  if (bases.length > 0) {
+    await tryAll([difference]);
+    const hasSmallMembers = target.length < DICTIONARY_MEMBER_BYTES * options.members.length;
+    if (isThorough || hasSmallMembers || !isGood())
+      await tryAll(CODECS.filter((codec) => codec.usesBases && codec !== difference));
   }
+  if (!isGood()) await tryAll(CODECS.filter((codec) => !codec.usesBases));
   return best;
 }
 

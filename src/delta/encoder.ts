@@ -1,10 +1,11 @@
 /** Encodes on all cores, with a bound on the bytes that are worked on at the same time. */
 import { OsupdError } from '../core/errors.ts';
+import { MAX_DIFFERENCED_BYTES } from '../core/limits.ts';
 import { WorkerPool, workerModule } from '../core/workers.ts';
 import type { ObjectReference } from '../tree/references.ts';
 import { ByteBudget } from './budget.ts';
 import { type EncodeOptions, oneMember } from './codec.ts';
-import { encodeZstdStream, fitsZstdBase, zstd } from './codecs/zstd.ts';
+import { encodeZstdStream, zstd } from './codecs/zstd.ts';
 import { compressionMemory } from './codecs/zstd-frame.ts';
 import { codecNamed } from './codecs.ts';
 import type { Encoded, EncodeJob } from './encode-worker.ts';
@@ -17,7 +18,7 @@ import { totalSize } from './total-size.ts';
 export type { ObjectReader } from './object-reader.ts';
 
 /** Memory of the records that are encoded at the same time, for each thread. A record that needs more is encoded alone. */
-const WORKING_BYTES = 224 << 20;
+const WORKING_BYTES = 160 << 20;
 
 /** Content without a base is encoded in pieces from this size on. */
 const STREAMED_BYTES = 64 << 20;
@@ -53,7 +54,9 @@ export class Encoder implements AsyncDisposable {
 
   /** Encodes bytes in memory, of which copies are made. */
   async encodeBytes(target: Uint8Array, base: Uint8Array | undefined): Promise<Encoded> {
-    const release = await this.#budget.acquire(compressionMemory(target.length, base?.length ?? 0));
+    const release = await this.#budget.acquire(
+      encodingMemory(target.length, base === undefined ? [] : [{ size: base.length }]),
+    );
     try {
       const bases = base === undefined ? [] : [Uint8Array.from(base)];
       const options = oneMember(target.length, bases.length, this.#effort);
@@ -68,10 +71,9 @@ export class Encoder implements AsyncDisposable {
     const { bases } = group;
     const members = group.members.map(({ object }) => object);
     const targetBytes = totalSize(members);
-    const baseBytes = totalSize(bases);
-    const usable = fitsZstdBase(baseBytes, targetBytes) ? bases : [];
+    const usable = totalSize(bases) + targetBytes <= MAX_DIFFERENCED_BYTES ? bases : [];
     const streamed = usable.length === 0 && targetBytes >= STREAMED_BYTES;
-    const release = await this.#budget.acquire(compressionMemory(streamed ? 0 : targetBytes, totalSize(usable)));
+    const release = await this.#budget.acquire(encodingMemory(streamed ? 0 : targetBytes, usable));
     try {
       // Another record has failed: there is no use for this one.
       if (this.#failed) throw new OsupdError('interrupted', 'stopped before the work was done');
@@ -139,4 +141,15 @@ export class Encoder implements AsyncDisposable {
 
 function withoutBases(group: Group): Group {
   return { ...group, members: group.members.map(({ object }) => ({ object, bases: [] })), bases: [] };
+}
+
+/** For each byte of the largest base: itself projected, its suffix array, and what else is told of its bytes. */
+const ALIGNING_FACTOR = 7;
+
+/** Memory of the codecs that are tried with a record, of which one works at a time. */
+function encodingMemory(targetBytes: number, bases: readonly { readonly size: number }[]): number {
+  const baseBytes = totalSize(bases);
+  const largest = bases.reduce((most, { size }) => Math.max(most, size), 0);
+  const aligning = 2 * targetBytes + baseBytes + ALIGNING_FACTOR * largest;
+  return Math.max(aligning, baseBytes + compressionMemory(targetBytes, 0));
 }

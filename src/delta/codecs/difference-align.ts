@@ -1,5 +1,5 @@
 /** Chooses what a member is differenced against, and finds its copies. */
-
+import type { CoarseMap } from '../align/coarse-map.ts';
 import { findCoarseMap } from '../align/find-coarse-map.ts';
 import { type Copies, findCopies } from '../align/find-copies.ts';
 import type { RecordMemory } from '../projection/projection.ts';
@@ -14,60 +14,112 @@ export interface Alignment {
   readonly copies: Copies;
 }
 
-const NO_COPIES: Copies = { count: 0, newAt: new Uint32Array(), oldAt: new Uint32Array(), lengths: new Uint32Array() };
+/** What is known of the record when a member is aligned. */
+export interface AlignmentContext {
+  readonly bases: readonly Uint8Array[];
+  /** As the members before have left it; it is not changed. */
+  readonly memory: RecordMemory;
+  readonly effort: number;
+}
 
-/** @param candidates indexes of bases. @param memory as the members before have left it; it is not changed. */
-export function alignMember(
-  next: Uint8Array,
-  bases: readonly Uint8Array[],
-  candidates: readonly number[],
-  memory: RecordMemory,
-  effort: number,
-): Alignment {
-  let best: Alignment = { plan: [], old: new OldContent([]), copies: NO_COPIES };
-  let least = costOf(best.copies, new Uint8Array(), next);
-  const sets = candidates.map((index) => [index]);
-  if (candidates.length > 1) sets.push([...candidates]);
-  for (const set of sets) {
-    const parts: OldPart[] = [];
-    const plan: PlannedBase[] = [];
-    for (const index of set) {
-      const { part, planned } = usedBase(bases[index]!, index, next, set.length === 1, memory);
-      parts.push(part);
-      plan.push(planned);
-    }
-    const bytes = parts.length === 1 ? parts[0]!.bytes! : Buffer.concat(parts.map((part) => part.bytes!));
-    const copies = splitCopies(findCopies(bytes, next, { effort }), parts);
-    const cost = costOf(copies, bytes, next);
-    if (cost >= least) continue;
-    least = cost;
-    best = { plan, old: new OldContent(parts), copies };
+/** From this effort on every base is tried alone, with and without its projection. */
+const THOROUGH_EFFORT = 8;
+
+/** @param candidates indexes of bases that may help. */
+export function alignMember(next: Uint8Array, candidates: readonly number[], context: AlignmentContext): Alignment {
+  const used = candidates
+    .map((index) => new CandidateBase(index, next, context))
+    .sort((a, b) => b.agreement - a.agreement || a.index - b.index);
+  let best = new Attempt(next, [], context.effort);
+  const attempt = (bases: readonly UsedBase[]) => {
+    const made = new Attempt(next, bases, context.effort);
+    if (made.cost < best.cost) best = made;
+  };
+  const isThorough = context.effort >= THOROUGH_EFFORT;
+  for (const base of isThorough ? used : used.slice(0, 1)) {
+    attempt([base.best]);
+    if (isThorough && base.projected !== undefined)
+      attempt([base.best === base.projected ? base.plain : base.projected]);
   }
+  if (used.length > 1) attempt(used.map((base) => base.best));
   return best;
 }
 
-function usedBase(
-  base: Uint8Array,
-  index: number,
-  next: Uint8Array,
-  isAlone: boolean,
-  memory: RecordMemory,
-): { part: OldPart; planned: PlannedBase } {
-  const projected =
-    isAlone && fitsProjection([base.length], next.length)
-      ? projectionFor(base, next, findCoarseMap(base, next))
-      : undefined;
-  if (projected === undefined) return { part: partInMemory(base), planned: { index, projected } };
-  return {
-    part: projectedPart(Uint8Array.from(base), projected, next.length, memory),
-    planned: { index, projected },
-  };
+/** A base with or without a projection. */
+interface UsedBase {
+  readonly part: OldPart;
+  readonly planned: PlannedBase;
 }
 
-/** Bits that a control of a copy, a changed byte and a literal cost, roughly. */
+/** Bytes of two files that are the same where a map says that they should be. */
+function agreementOf(old: Uint8Array, next: Uint8Array, { oldAt, newAt, lengths }: CoarseMap): number {
+  const beforeFirst = Math.min(oldAt[0] ?? old.length, newAt[0] ?? next.length);
+  let equal = equalBytes(old, 0, next, 0, beforeFirst);
+  for (let index = 0; index < lengths.length; index++)
+    equal += equalBytes(old, oldAt[index]!, next, newAt[index]!, lengths[index]!);
+  return equal;
+}
+
+function equalBytes(old: Uint8Array, oldAt: number, next: Uint8Array, newAt: number, length: number): number {
+  const end = Math.min(oldAt + length, old.length);
+  const shift = newAt - oldAt;
+  let equal = 0;
+  for (let at = oldAt; at < end; at++) if (old[at] === next[at + shift]) equal++;
+  return equal;
+}
+
+class CandidateBase {
+  readonly index: number;
+  readonly plain: UsedBase;
+  readonly projected: UsedBase | undefined;
+  /** The one that seems to be nearer to the new file, and how near. */
+  readonly best: UsedBase;
+  readonly agreement: number;
+
+  constructor(index: number, next: Uint8Array, { bases, memory }: AlignmentContext) {
+    const base = bases[index]!;
+    const map = findCoarseMap(base, next);
+    this.index = index;
+    this.plain = { part: partInMemory(base), planned: { index, projected: undefined } };
+    this.best = this.plain;
+    this.agreement = agreementOf(base, next, map);
+    const projected = fitsProjection([base.length], next.length) ? projectionFor(base, next, map) : undefined;
+    if (projected === undefined) return;
+    const part = projectedPart(Uint8Array.from(base), projected, next.length, memory);
+    this.projected = { part, planned: { index, projected } };
+    // Some projections keep the old offsets, others give the new ones.
+    const agreement = Math.max(agreementOf(part.bytes!, next, map), equalBytes(part.bytes!, 0, next, 0, next.length));
+    if (agreement < this.agreement) return;
+    this.best = this.projected;
+    this.agreement = agreement;
+  }
+}
+
+/** Bits that a base's plan, the numbers of a copy, a changed byte and a literal cost, roughly. */
+const BASE_BITS = 16;
 const COPY_BITS = 20;
 const CHANGE_BITS = 9;
 const LITERAL_BITS = 5;
+
+const NO_COPIES: Copies = { count: 0, newAt: new Uint32Array(), oldAt: new Uint32Array(), lengths: new Uint32Array() };
+
+class Attempt implements Alignment {
+  readonly plan: MemberPlan;
+  readonly old: OldContent;
+  readonly copies: Copies;
+  /** In bits, an estimate. */
+  readonly cost: number;
+
+  constructor(next: Uint8Array, bases: readonly UsedBase[], effort: number) {
+    const parts = bases.map(({ part }) => part);
+    const bytes = parts.length === 1 ? parts[0]!.bytes! : Buffer.concat(parts.map((part) => part.bytes!));
+    this.plan = bases.map(({ planned }) => planned);
+    this.old = new OldContent(parts);
+    this.copies = bytes.length === 0 ? NO_COPIES : splitCopies(findCopies(bytes, next, { effort }), parts);
+    const described = this.plan.reduce((sum, { projected }) => sum + (projected?.description.length ?? 0), 0);
+    this.cost = costOf(this.copies, bytes, next) + this.plan.length * BASE_BITS + described * LITERAL_BITS;
+  }
+}
 
 function costOf({ count, newAt, oldAt, lengths }: Copies, old: Uint8Array, next: Uint8Array): number {
   let changes = 0;

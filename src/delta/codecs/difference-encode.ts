@@ -37,7 +37,7 @@ export function encodeDifference(
     for (const { index, offset, size } of pieces) {
       if (offset === 0 || member === undefined) {
         const next = target.subarray(at, at + members[index]!);
-        const alignment = alignMember(next, bases, basesOf[index]!, memory, effort);
+        const alignment = alignMember(next, basesOf[index]!, { bases, memory, effort });
         plans.write(alignment.plan, segment.plan);
         member = new MemberEncoder(next, alignment);
       }
@@ -117,7 +117,11 @@ class MemberEncoder {
 
   #addResidual(segment: SegmentEncoder, newAt: number, from: number, length: number): void {
     const { part, offset } = this.#alignment.old.find(from);
-    const predicted = part.bytes!.subarray(offset, offset + length);
+    let predicted = part.bytes!.subarray(offset, offset + length);
+    if (part.settle !== undefined) {
+      predicted = predicted.slice();
+      part.settle(predicted, offset, newAt);
+    }
     const actual = this.#next.subarray(newAt, newAt + length);
     segment.residuals.add(predicted, actual, { classes: part.classes, oldAt: offset, newAt });
     this.#expected = from + length;
