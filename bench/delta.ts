@@ -28,7 +28,7 @@ Deltas between systems made of Debian packages: what a device downloads, and wha
 \`node bench/delta.ts\`; [bench/README.md](../bench/README.md) says how to repeat it, and what the trees are.
 
 Bytes are those of everything that a device without the new tree downloads. Memory is that of the largest process. Other load is what else
-kept the machine's cores busy meanwhile: where it is not quiet, compare CPU times. Every result was compared with the tree that it should be.
+kept the machine's cores busy while the delta was generated: where it is not quiet, compare CPU times; where it was busy, no times are given. Every result was compared with the tree that it should be.
 `;
 
 const { values } = parseArgs({

@@ -12,6 +12,9 @@ export interface Measurements {
 /** Cores that other work may keep busy in a measurement whose times are good. */
 const QUIET = 0.15;
 
+/** From so many on a time on the clock says nothing of the program. */
+const BUSY = 0.5;
+
 /** @param reference name of the peer to whose times others are compared. */
 export function formatTables(all: readonly Measurements[], peers: readonly Peer[], reference: string): string {
   const results = all.flatMap((measurements) => measurements.results);
@@ -49,7 +52,7 @@ function* formatPair({ pair, results }: Measurements, reference: string): Genera
 
 function formatRow({ peer, size, generation, application }: Result, base: Result | undefined): string {
   const sizeRatio = base === undefined ? '' : (size / base.size).toFixed(3);
-  const others = Math.max(generation.others, application.others);
+  const { others } = generation;
   const cells = [
     peer,
     formatNumber(size),
@@ -61,10 +64,11 @@ function formatRow({ peer, size, generation, application }: Result, base: Result
   return `| ${cells.join(' | ')} |`;
 }
 
-function formatUsage({ wall, cpu, memory }: Usage, base: Usage | undefined): string[] {
+function formatUsage({ wall, cpu, memory, others }: Usage, base: Usage | undefined): string[] {
   const ratio = (value: number, of: number | undefined) =>
     of === undefined ? value.toFixed(1) : (value / Math.max(of, 0.01)).toFixed(2);
-  return [ratio(wall, base?.wall), ratio(cpu, base?.cpu), formatMemory(memory)];
+  const isTelling = others < BUSY && (base === undefined || base.others < BUSY);
+  return [isTelling ? ratio(wall, base?.wall) : '–', ratio(cpu, base?.cpu), formatMemory(memory)];
 }
 
 function describe({ wall, cpu, memory }: Usage): string {
