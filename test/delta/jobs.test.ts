@@ -1,4 +1,5 @@
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { noProgress, type Progress } from '../../src/core/progress.ts';
@@ -174,6 +175,25 @@ describe('results that are not what they should be', () => {
     await expectRefused(job, Buffer.concat([bytes, Buffer.alloc(1)]), false);
     await expectRefused(job, readFileSync(good.pathOf(other)), false);
     await expectRefused(job, noise(5000, 1), false);
+  });
+
+  it('are refused, unread, when they are no file or far too large', async () => {
+    const [job] = jobs as [RecordJob];
+    const path = good.pathOf(job);
+    const before = readFileSync(path);
+    await using spool = await Spool.create(base);
+    const make = [
+      () => execFileSync('mkfifo', [path]),
+      () => mkdirSync(path),
+      () => execFileSync('truncate', ['--size=1T', path]),
+    ];
+    for (const put of make) {
+      rmSync(path, { recursive: true });
+      put();
+      expect(await good.find(job, pool, spool, noProgress)).toBeUndefined();
+    }
+    rmSync(path);
+    writeFileSync(path, before);
   });
 
   it('are refused when their content is not that of the objects, whatever their checksum says', async () => {

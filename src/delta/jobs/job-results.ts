@@ -45,7 +45,7 @@ export class JobResults {
   /** True when a whole result is there. What is in it has not been decoded. */
   async has(job: RecordJob): Promise<boolean> {
     const found = await this.#usable(job, async () => {
-      const { stored } = await openResult(this.pathOf(job), job.job);
+      const { stored } = await openResult(this.pathOf(job), job);
       for await (const _ of stored);
       return true;
     });
@@ -63,7 +63,7 @@ export class JobResults {
     return this.#usable(
       job,
       async () => {
-        const { codec, stored } = await openResult(this.pathOf(job), job.job);
+        const { codec, stored } = await openResult(this.pathOf(job), job);
         const { usesBases } = codecNamed(codec);
         const spooled = await spool.write(stored);
         await checkRecord(job, codec, copiesOf(spool.read(spooled)), store);

@@ -4,11 +4,17 @@ import { createReadStream } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import { fromBytes, toBytes } from '../../core/bytes.ts';
 import { OsupdError } from '../../core/errors.ts';
+import type { RecordJob } from './record-job.ts';
 
 const MAGIC = toBytes('osupdrc1');
 /** Bytes of the magic, the job's name and the length of the codec's name. */
 const FIXED_BYTES = MAGIC.length + 32 + 1;
 const CHECKSUM_BYTES = 32;
+
+/** A record is hardly larger than its content: what is more than twice as large is none, and is not read. */
+const MAX_GROWTH = 2;
+/** Beside that; names of codecs are short. */
+const MAX_OVERHEAD_BYTES = 4096;
 
 /** The chunks of a result's file. */
 export async function* encodeResult(
@@ -34,9 +40,12 @@ export interface ResultFile {
 }
 
 /** @throws OsupdError `damaged-delta` for a file that is no result of this job; errors of node:fs. */
-export async function openResult(path: string, job: string): Promise<ResultFile> {
-  const { size } = await stat(path);
+export async function openResult(path: string, { job, bytes }: RecordJob): Promise<ResultFile> {
+  const status = await stat(path);
+  const { size } = status;
   const damaged = (what: string) => new OsupdError('damaged-delta', what, { where: path });
+  if (!status.isFile()) throw damaged('this is no file');
+  if (size > MAX_GROWTH * bytes + MAX_OVERHEAD_BYTES) throw damaged('the file is too large for the result of the job');
   if (size < FIXED_BYTES + CHECKSUM_BYTES) throw damaged('the file is too short for the result of a job');
   const fixed = await readStart(path, FIXED_BYTES);
   const nameEnd = FIXED_BYTES + fixed[FIXED_BYTES - 1]!;
