@@ -49,6 +49,8 @@ export function alignMember(next: Uint8Array, candidates: readonly number[], con
 interface UsedBase {
   readonly part: OldPart;
   readonly planned: PlannedBase;
+  /** The new file as it is to be compared with the part. */
+  readonly comparable: Uint8Array;
 }
 
 /** Bytes of two files that are the same where a map says that they should be. */
@@ -80,15 +82,19 @@ class CandidateBase {
     const base = bases[index]!;
     const map = findCoarseMap(base, next);
     this.index = index;
-    this.plain = { part: partInMemory(base), planned: { index, projected: undefined } };
+    this.plain = { part: partInMemory(base), planned: { index, projected: undefined }, comparable: next };
     this.best = this.plain;
     this.agreement = agreementOf(base, next, map);
     const projected = fitsProjection([base.length], next.length) ? projectionFor(base, next, map) : undefined;
     if (projected === undefined) return;
     const part = projectedPart(Uint8Array.from(base), projected, next.length, memory);
-    this.projected = { part, planned: { index, projected } };
+    const { comparable } = projected;
+    this.projected = { part, planned: { index, projected }, comparable };
     // Some projections keep the old offsets, others give the new ones.
-    const agreement = Math.max(agreementOf(part.bytes!, next, map), equalBytes(part.bytes!, 0, next, 0, next.length));
+    const agreement = Math.max(
+      agreementOf(part.bytes!, comparable, map),
+      equalBytes(part.bytes!, 0, comparable, 0, next.length),
+    );
     if (agreement < this.agreement) return;
     this.best = this.projected;
     this.agreement = agreement;
@@ -113,11 +119,13 @@ class Attempt implements Alignment {
   constructor(next: Uint8Array, bases: readonly UsedBase[], effort: number) {
     const parts = bases.map(({ part }) => part);
     const bytes = parts.length === 1 ? parts[0]!.bytes! : Buffer.concat(parts.map((part) => part.bytes!));
+    // Files of one kind have it alike.
+    const compared = bases.find(({ comparable }) => comparable !== next)?.comparable ?? next;
     this.plan = bases.map(({ planned }) => planned);
     this.old = new OldContent(parts);
-    this.copies = bytes.length === 0 ? NO_COPIES : splitCopies(findCopies(bytes, next, { effort }), parts);
+    this.copies = bytes.length === 0 ? NO_COPIES : splitCopies(findCopies(bytes, compared, { effort }), parts);
     const described = this.plan.reduce((sum, { projected }) => sum + (projected?.description.length ?? 0), 0);
-    this.cost = costOf(this.copies, bytes, next) + this.plan.length * BASE_BITS + described * LITERAL_BITS;
+    this.cost = costOf(this.copies, bytes, compared) + this.plan.length * BASE_BITS + described * LITERAL_BITS;
   }
 }
 

@@ -119,7 +119,7 @@ class RecordDecoder {
       return projectedPart(await readBases([base]), projected, this.#size, this.#memory);
     }
     if (base.size <= HELD_BASE_BYTES) return partInMemory(await readBases([base]));
-    return { content: base, bytes: undefined, classes: undefined, learn: undefined };
+    return { content: base, bytes: undefined, classes: undefined, settle: undefined, learn: undefined };
   }
 
   /** One literal and the copy after it, to window[at..) and not beyond `end`; gives where it ends. */
@@ -155,7 +155,8 @@ class RecordDecoder {
     }
   }
 
-  #addResidual(streams: Streams, copied: Uint8Array, { classes }: OldPart, oldAt: number): void {
+  #addResidual(streams: Streams, copied: Uint8Array, { classes, settle }: OldPart, oldAt: number): void {
+    settle?.(copied, oldAt, this.#done);
     const predicted = this.#observer === undefined ? undefined : copied.slice();
     streams.residuals.next(copied, { classes, oldAt, newAt: this.#done });
     if (predicted !== undefined) this.#observer?.copy(this.#done, predicted, copied, streams.positions);

@@ -2,7 +2,7 @@
 import { MAX_PROJECTED_BYTES } from '../../core/limits.ts';
 import type { CoarseMap } from '../align/coarse-map.ts';
 import type { Base } from '../codec.ts';
-import type { ByteClasses, RecordMemory } from '../projection/projection.ts';
+import type { ByteClasses, Projected, RecordMemory } from '../projection/projection.ts';
 import { memoryBase } from '../read-base.ts';
 import type { PlannedProjection } from './difference-plan.ts';
 
@@ -12,12 +12,14 @@ export interface OldPart {
   /** The same in memory; undefined where it is read piece by piece. */
   readonly bytes: Uint8Array | undefined;
   readonly classes: ByteClasses | undefined;
+  /** Makes what is copied from it the foretold bytes of a place in the new file. @see Projected.settle */
+  readonly settle: Projected['settle'];
   /** Takes what the true new file teaches those who come after it. */
   readonly learn: ((next: Uint8Array) => void) | undefined;
 }
 
 export function partInMemory(bytes: Uint8Array): OldPart {
-  return { content: memoryBase(bytes), bytes, classes: undefined, learn: undefined };
+  return { content: memoryBase(bytes), bytes, classes: undefined, settle: undefined, learn: undefined };
 }
 
 const NO_MAP: CoarseMap = { oldAt: new Uint32Array(), newAt: new Uint32Array(), lengths: new Uint32Array() };
@@ -34,7 +36,13 @@ export function projectedPart(
 ): OldPart {
   const projected = projection.project(base, nextSize, NO_MAP, description, memory);
   const { bytes, classes } = projected;
-  return { content: memoryBase(bytes), bytes, classes, learn: projected.learn && ((next) => projected.learn?.(next)) };
+  return {
+    content: memoryBase(bytes),
+    bytes,
+    classes,
+    settle: projected.settle && ((copied, oldAt, newAt) => projected.settle?.(copied, oldAt, newAt)),
+    learn: projected.learn && ((next) => projected.learn?.(next)),
+  };
 }
 
 /** A part of it, and where that begins. */

@@ -1,6 +1,7 @@
 /**
  * References in AArch64 code (Arm ARM, C4.1): branches, literal loads, ADR, and ADRP with the instructions that add the low twelve bits.
  */
+import { OUTSIDE } from './address-map.ts';
 import { ACCESS, BRANCH, type CodeRange, type LinkedFile, OPCODE } from './linked-file.ts';
 
 /** Forms of distances in an instruction. */
@@ -38,24 +39,32 @@ function distanceIn(word: number, form: number): number {
   }
 }
 
-/** An instruction with another distance; itself where that does not fit. */
-function withDistance(word: number, form: number, distance: number): number {
+/** An instruction with another distance, of which only the bits that there is room for are taken. */
+function withBits(word: number, form: number, distance: number): number {
   const words = distance >> 2;
-  let moved = word;
   switch (form) {
     case BRANCH_26:
-      moved = (word & ~0x3ffffff) | (words & 0x3ffffff);
-      break;
+      return (word & ~0x3ffffff) | (words & 0x3ffffff);
     case WORDS_19:
-      moved = (word & ~0xffffe0) | ((words & 0x7ffff) << 5);
-      break;
+      return (word & ~0xffffe0) | ((words & 0x7ffff) << 5);
     case WORDS_14:
-      moved = (word & ~0x7ffe0) | ((words & 0x3fff) << 5);
-      break;
+      return (word & ~0x7ffe0) | ((words & 0x3fff) << 5);
     default:
-      moved = (word & ~0x60ffffe0) | ((words & 0x7ffff) << 5) | ((distance & 3) << 29);
+      return (word & ~0x60ffffe0) | ((words & 0x7ffff) << 5) | ((distance & 3) << 29);
   }
+}
+
+/** An instruction with another distance; itself where that does not fit. */
+function withDistance(word: number, form: number, distance: number): number {
+  const moved = withBits(word, form, distance);
   return distanceIn(moved, form) === distance ? moved : word;
+}
+
+/** An instruction that holds an address instead of a distance, at its own address. */
+export function settledInstruction(word: number, address: number): number {
+  const form = formOf(word);
+  const own = form === PAGES_21 ? Math.floor(address / PAGE) : address;
+  return form === NONE ? word : withBits(word, form, (distanceIn(word, form) - own) | 0);
 }
 
 /**
@@ -110,7 +119,7 @@ export class Aarch64Sweep {
 
   /** @param functions addresses where functions begin, ascending. */
   sweep({ offset, size, address }: CodeRange, functions: Uint32Array): void {
-    const { view, witness } = this.#file;
+    const { view } = this.#file;
     const toAddress = address - offset;
     const end = offset + size - 3;
     let next = 0;
@@ -126,14 +135,26 @@ export class Aarch64Sweep {
       if (form === PAGES_21) this.#page(at, here, word);
       else if (form === NONE) this.#plain(at, here, word);
       else {
-        const to = (here + distanceIn(word, form)) >>> 0;
-        witness?.instruction(at, here, to);
-        const { map } = this.#file;
-        view.setInt32(at, withDistance(word, form, (to + map.shift(to) - here - map.shiftHere(here)) | 0), true);
-        this.#file.mark(at, 4, BRANCH);
+        this.#branch(at, here, word, form);
         // A call leaves nothing in the registers that it may use.
         if (word >>> 26 === 0x25) this.#pages.fill(-1, 0, 18);
       }
+    }
+  }
+
+  #branch(at: number, here: number, word: number, form: number): void {
+    const { map, view, witness, anchors } = this.#file;
+    const distance = distanceIn(word, form);
+    const to = (here + distance) >>> 0;
+    this.#file.mark(at, 4, BRANCH);
+    if (map.kind(to) === OUTSIDE) return;
+    const moved = (to + map.shift(to)) | 0;
+    witness?.instruction(at, here, to);
+    if (anchors !== undefined) {
+      view.setInt32(at, withBits(word, form, moved), true);
+      anchors.add(at);
+    } else {
+      view.setInt32(at, withDistance(word, form, (moved - here - map.shiftHere(here)) | 0), true);
     }
   }
 
@@ -148,7 +169,12 @@ export class Aarch64Sweep {
   }
 
   #setPage(at: number, here: number, target: number): void {
-    const { map, view } = this.#file;
+    const { map, view, anchors } = this.#file;
+    if (anchors !== undefined) {
+      view.setInt32(at, withBits(view.getInt32(at, true), PAGES_21, Math.floor(target / PAGE)), true);
+      anchors.add(at);
+      return;
+    }
     const newHere = (here + map.shiftHere(here)) >>> 0;
     const pages = Math.floor(target / PAGE) - Math.floor(newHere / PAGE);
     view.setInt32(at, withDistance(view.getInt32(at, true), PAGES_21, pages), true);

@@ -74,7 +74,9 @@ function moveCie(file: LinkedFile, section: SectionMove, at: number, end: number
       case 0x50: {
         // P
         const encoding = bytes[next++]!;
-        if (isDistance(encoding) && next + 4 <= end) file.moveDistance(next, file.addressAt(section, next), POINTER);
+        if (isDistance(encoding) && next + 4 <= end) {
+          file.moveFarDistance(next, file.addressAt(section, next), 0, POINTER);
+        }
         next += encodedBytes(encoding);
         break;
       }
@@ -129,13 +131,12 @@ export class EhFrame {
     const cie = this.#cies.get(cieAt);
     if (cie === undefined) return;
     const here = file.addressAt(this.#section, at + 4);
-    view.setUint32(at + 4, back + map.shiftHere(here) - map.shift((here - back) >>> 0), true);
-    file.mark(at + 4, 4, POINTER);
+    this.#moveBack(at + 4, here, back);
     if (!isDistance(cie.pointers) || at + 16 > end) return;
     const start = (here + 4 + view.getInt32(at + 8, true)) >>> 0;
     const length = view.getUint32(at + 12, true);
     this.#keep(start);
-    file.moveDistance(at + 8, here + 4, POINTER);
+    file.moveFarDistance(at + 8, (here + 4) >>> 0, 0, POINTER);
     view.setUint32(at + 12, length + map.shift((start + length) >>> 0) - map.shift(start), true);
     file.mark(at + 12, 4, POINTER);
     let next = at + 16;
@@ -143,11 +144,24 @@ export class EhFrame {
       const augmentation = file.bytes[next]!;
       next++;
       if (isDistance(cie.handlers) && augmentation === 4 && next + 4 <= end && view.getInt32(next, true) !== 0) {
-        file.moveDistance(next, file.addressAt(this.#section, next), POINTER);
+        file.moveFarDistance(next, file.addressAt(this.#section, next), 0, POINTER);
       }
       next += augmentation & 0x7f;
     }
     this.#moveAdvances(next, end, start, cie.step);
+  }
+
+  /** The distance back to a CIE. */
+  #moveBack(at: number, here: number, back: number): void {
+    const { view, map, anchors } = this.#file;
+    const cie = (here - back) >>> 0;
+    this.#file.mark(at, 4, POINTER);
+    if (anchors === undefined) {
+      view.setUint32(at, back + map.shiftHere(here) - map.shift(cie), true);
+    } else {
+      view.setInt32(at, -(cie + map.shift(cie)), true);
+      anchors.addBackward(at);
+    }
   }
 
   #keep(start: number): void {
@@ -244,7 +258,7 @@ export function moveEhFrameHeader(file: LinkedFile, section: SectionMove): void 
   if (bytes[offset + 1] !== (DW_EH_PE_pcrel | DW_EH_PE_sdata4) || bytes[offset + 2] !== DW_EH_PE_udata4) return;
   if (bytes[offset + 3] !== (DW_EH_PE_datarel | DW_EH_PE_sdata4)) return;
   const start = file.addressAt(section, offset);
-  file.moveDistance(offset + 4, start + 4, POINTER);
+  file.moveFarDistance(offset + 4, (start + 4) >>> 0, 0, POINTER);
   if (view.getUint32(offset + 8, true) === (size - TABLE_AT) >>> 3) {
     view.setUint32(offset + 8, (section.size - TABLE_AT) >>> 3, true);
   }

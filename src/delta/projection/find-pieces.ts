@@ -237,10 +237,12 @@ function newReferent({ form, from, newFrom, back, like, entries }: OldReference,
 
 /**
  * Looks where references really go.
+ * @param comparable the new file with its distances as addresses.
  * @param project rewrites a copy of the old file with some pieces, telling a witness.
  */
 export function findPieces(
   next: Elf,
+  comparable: Uint8Array,
   moves: readonly SectionMove[],
   base: number,
   project: (witness: Witness) => Uint8Array,
@@ -250,7 +252,7 @@ export function findPieces(
   const matches = moves.map(({ old, index, offset, size }) => {
     if (index === 0 || old.type === SHT_NOBITS) return new Int32Array(0);
     const before = foretold.subarray(old.offset, old.offset + old.size);
-    const after = next.bytes.subarray(offset, Math.min(offset + size, next.bytes.length));
+    const after = comparable.subarray(offset, Math.min(offset + size, next.bytes.length));
     return old.type === SHT_RELA ? matchRelocations(before, after) : matchPlaces(before, after);
   });
   const oldView = new DataView(foretold.buffer, foretold.byteOffset, foretold.length);
@@ -283,8 +285,8 @@ export function findPieces(
     if (newAt < move.offset || newAt + 8 > next.bytes.length) continue;
     // Linkage tables are alike entry by entry, wherever one was inserted: calls and relocations know better where their entries went.
     if (move.old.name.startsWith('.plt')) continue;
-    const form = evidence.form[number];
-    if (form === DISTANCE && foretold[at - 1] !== next.bytes[newAt - 1]) continue;
+    const form = evidence.form[number]!;
+    if (form === DISTANCE && foretold[at - 1] !== comparable[newAt - 1]) continue;
     const oldTo = evidence.to[number]!;
     const target = sectionAt(moves, oldTo);
     if (target < 0) continue;
@@ -293,7 +295,7 @@ export function findPieces(
     const shiftOfSource = move.address - move.oldAddress + shift;
     const to = newReferent(
       {
-        form: evidence.form[number]!,
+        form,
         from,
         newFrom: (from + shiftOfSource) >>> 0,
         back: move.oldAddress + place - from,

@@ -58,7 +58,7 @@ function moveDistanceTable(file: LinkedFile, move: SectionMove): void {
     const from = file.addressAt(move, at);
     const to = (from + view.getInt32(at, true)) >>> 0;
     if (to >= oldAddress && to < oldAddress + old.size) continue;
-    if (map.kind(to) !== OUTSIDE) file.moveDistance(at, from, POINTER);
+    if (map.kind(to) !== OUTSIDE) file.moveFarDistance(at, from, 0, POINTER);
   }
 }
 

@@ -1,5 +1,7 @@
 /** An old linked file while its references are rewritten, with the operations that all rules share. */
+
 import { type AddressMap, CODE, OUTSIDE } from './address-map.ts';
+import type { Anchors } from './anchors.ts';
 import type { Elf } from './elf.ts';
 import { SHF_ALLOC, SHT_NOBITS, signedWord } from './elf.ts';
 import { type ByteClasses, newByteClasses } from './projection.ts';
@@ -52,12 +54,20 @@ export class LinkedFile {
   readonly classes: ByteClasses;
   /** Is told of references while they are moved. */
   readonly witness: Witness | undefined;
+  /** Where distances stand as addresses; undefined where all are distances. */
+  readonly anchors: Anchors | undefined;
   readonly #bySection: ReadonlyMap<number, SectionMove>;
   readonly #byName: ReadonlyMap<string, SectionMove>;
   /** Sections that are loaded and have bytes, by address. */
   readonly #contents: readonly SectionMove[];
 
-  constructor(elf: Elf, moves: readonly SectionMove[], map: AddressMap, base: number, witness?: Witness) {
+  constructor(
+    elf: Elf,
+    moves: readonly SectionMove[],
+    map: AddressMap,
+    base: number,
+    { witness, anchors }: { readonly witness?: Witness | undefined; readonly anchors?: Anchors } = {},
+  ) {
     this.elf = elf;
     this.bytes = elf.bytes;
     this.view = elf.view;
@@ -65,6 +75,7 @@ export class LinkedFile {
     this.moves = moves;
     this.base = base;
     this.witness = witness;
+    this.anchors = anchors;
     this.classes = newByteClasses(elf.bytes.length);
     this.#contents = moves.filter(({ old }) => (old.flags & SHF_ALLOC) !== 0 && old.type !== SHT_NOBITS);
     this.#byName = new Map(moves.toReversed().map((move) => [move.old.name, move]));
@@ -111,6 +122,10 @@ export class LinkedFile {
     this.classes[at >>> 1] = (this.classes[at >>> 1]! & ~(15 << shift)) | (kind << shift);
   }
 
+  classOf(at: number): number {
+    return (this.classes[at >>> 1]! >>> ((at & 1) << 2)) & 15;
+  }
+
   /** Rewrites the 32-bit number at an offset of an entry in a table of entries of `entryBytes`: 1 for a place in a table of strings. */
   moveEntry(at: number, table: SectionMove | undefined, entryBytes: number): void {
     const number = this.view.getUint32(at, true);
@@ -136,15 +151,33 @@ export class LinkedFile {
   }
 
   /**
-   * Rewrites the 32-bit distance at an offset from one address to another.
+   * Rewrites the 32-bit distance at an offset from one address to another. Both move: it is for places near each other.
    * @param from the address that it is counted from.
    */
   moveDistance(at: number, from: number, kind: number): void {
     const distance = this.view.getInt32(at, true);
     const to = (from + distance) >>> 0;
+    this.mark(at, 4, kind);
+    if (this.map.kind(to) === OUTSIDE) return;
     this.witness?.distance(at, from, to);
     this.view.setInt32(at, distance + this.map.shift(to) - this.map.shiftHere(from), true);
+  }
+
+  /**
+   * As moveDistance, for places that have nothing to do with each other.
+   * @param ahead how far behind its own address it is counted from.
+   */
+  moveFarDistance(at: number, from: number, ahead: number, kind: number): void {
+    if (this.anchors === undefined) {
+      this.moveDistance(at, from, kind);
+      return;
+    }
+    const to = (from + this.view.getInt32(at, true)) >>> 0;
     this.mark(at, 4, kind);
+    if (this.map.kind(to) === OUTSIDE) return;
+    this.witness?.distance(at, from, to);
+    this.view.setInt32(at, to + this.map.shift(to) - ahead, true);
+    this.anchors.add(at);
   }
 
   isCode(address: number): boolean {

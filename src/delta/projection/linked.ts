@@ -5,18 +5,21 @@
 import { ByteReader, ByteWriter } from '../../core/bytes.ts';
 import type { CoarseMap } from '../align/coarse-map.ts';
 import { addressMapOf } from './address-map.ts';
+import { Anchors, Settler } from './anchors.ts';
 import { type Elf, EM_AARCH64, EM_X86_64, ET_DYN, ET_EXEC, readElf } from './elf.ts';
 import { findPieces, piecesOfMap } from './find-pieces.ts';
-import { LinkedFile, type Witness } from './linked-file.ts';
+import { LinkedFile, POINTER, type Witness } from './linked-file.ts';
 import { moveReferences } from './move-references.ts';
 import { badDescription } from './numbers.ts';
-import { growthOf, readPieces, type SectionPieces, writePieces } from './places.ts';
+import { growthOf, NO_PIECES, readPieces, type SectionPieces, writePieces } from './places.ts';
 import { newByteClasses, type Projected, type Projection } from './projection.ts';
 import {
+  baseOf,
   findSectionMoves,
   placeSections,
   readSectionMoves,
   type SectionMove,
+  unmoved,
   writeSectionMoves,
 } from './section-moves.ts';
 
@@ -37,10 +40,24 @@ function rewrite(
   pieces: readonly SectionPieces[],
   base: number,
   witness?: Witness,
-): LinkedFile {
-  const file = new LinkedFile(elf, moves, addressMapOf(moves, pieces), base, witness);
+): { file: LinkedFile; anchors: Anchors } {
+  const anchors = new Anchors(elf.bytes.length);
+  const file = new LinkedFile(elf, moves, addressMapOf(moves, pieces), base, { witness, anchors });
   moveReferences(file);
-  return file;
+  return { file, anchors };
+}
+
+/** A new file with its distances as addresses. */
+function anchored(next: Uint8Array, base: number): Uint8Array {
+  const elf = readLinked(Uint8Array.from(next));
+  if (elf === undefined) return next;
+  const moves = unmoved(placeSections(elf, base));
+  return rewrite(
+    elf,
+    moves,
+    moves.map(() => NO_PIECES),
+    base,
+  ).file.bytes;
 }
 
 /** The projection of linked files. */
@@ -54,17 +71,23 @@ export const linked: Projection = {
     if (oldElf === undefined || newElf === undefined || oldElf.machine !== newElf.machine) return undefined;
     const placed = placeSections(oldElf);
     const moves = findSectionMoves(placed, newElf);
+    const comparable = anchored(next, placed.base);
     let pieces = piecesOfMap(moves, map);
     for (let round = 0; round < ROUNDS; round++) {
-      pieces = findPieces(newElf, moves, placed.base, (witness) => {
+      pieces = findPieces(newElf, comparable, moves, placed.base, (witness) => {
         const copy = readLinked(Uint8Array.from(old))!;
-        return rewrite(copy, moves, pieces, placed.base, witness).bytes;
+        return rewrite(copy, moves, pieces, placed.base, witness).file.bytes;
       });
     }
     const out = new ByteWriter();
     writePieces(out, pieces);
     writeSectionMoves(out, placed, moves, pieces.map(growthOf));
     return out.finish();
+  },
+
+  comparable(old: Uint8Array, next: Uint8Array): Uint8Array {
+    const elf = readLinked(old);
+    return elf === undefined ? next : anchored(next, baseOf(elf));
   },
 
   project(old: Uint8Array, _nextSize: number, _map: CoarseMap, description: Uint8Array): Projected {
@@ -75,6 +98,13 @@ export const linked: Projection = {
     const pieces = readPieces(reader, placed.sections);
     const moves = readSectionMoves(reader, placed, pieces.map(growthOf));
     if (reader.remaining > 0) throw badDescription('there is more than was to be described', reader.offset);
-    return { bytes: old, classes: rewrite(elf, moves, pieces, placed.base).classes };
+    const { file, anchors } = rewrite(elf, moves, pieces, placed.base);
+    const isInstruction = (at: number) => elf.machine === EM_AARCH64 && file.classOf(at) < POINTER;
+    const settler = new Settler(old, anchors, moves, isInstruction);
+    return {
+      bytes: old,
+      classes: file.classes,
+      settle: (copied, oldAt, newAt) => settler.settle(copied, oldAt, newAt),
+    };
   },
 };

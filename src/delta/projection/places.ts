@@ -14,6 +14,9 @@ export interface SectionPieces {
   readonly shifts: Int32Array;
 }
 
+/** Nothing moves within the section. */
+export const NO_PIECES: SectionPieces = { starts: new Uint32Array(0), shifts: new Int32Array(0) };
+
 /** By how much a section seems to grow: its end goes where its last piece does. */
 export function growthOf({ shifts }: SectionPieces): number {
   return shifts.at(-1) ?? 0;

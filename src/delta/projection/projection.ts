@@ -42,6 +42,12 @@ export interface Projected {
   readonly bytes: Uint8Array;
   /** Of `bytes`. */
   readonly classes: ByteClasses;
+  /**
+   * Where it is there, what was copied from `bytes` is not what the new file is differenced against before this has been called with it. Each
+   * byte depends on where it comes from and goes to alone, so that a copy may be settled as a whole or piece by piece.
+   * @param copied a copy of a part of `bytes`, which is changed. @param oldAt where that part begins. @param newAt where it goes in the new file.
+   */
+  settle?(copied: Uint8Array, oldAt: number, newAt: number): void;
   /** To be called once with the true new file, before the next member is projected: keeps what it teaches in the record's memory. */
   learn?(next: Uint8Array): void;
 }
@@ -57,6 +63,11 @@ export interface Projection {
    * not of this kind.
    */
   describe(old: Uint8Array, next: Uint8Array, map: CoarseMap): Uint8Array | undefined;
+  /**
+   * The encoder's side: the new file as it is to be compared with `Projected.bytes` of the old one, to find what to copy; a copy of
+   * it with distances as these have them. Left out where that is the new file itself.
+   */
+  comparable?(old: Uint8Array, next: Uint8Array): Uint8Array;
   /**
    * Rewrites the old file, in place or to one of the new file's size, and marks what its bytes are. Neither the file, the map nor the
    * description is trusted: whatever they hold, it ends after a time and with memory in proportion to both sizes.

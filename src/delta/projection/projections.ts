@@ -22,6 +22,8 @@ export function projectionNamed(name: string): Projection {
 export interface ProjectionChoice {
   readonly projection: Projection;
   readonly description: Uint8Array;
+  /** The new file as it is to be compared with the projected old one. */
+  readonly comparable: Uint8Array;
 }
 
 /** The first projection that fits an old and a new file; undefined where none does, or where the old one is too large. */
@@ -29,7 +31,8 @@ export function projectionFor(old: Uint8Array, next: Uint8Array, map: CoarseMap)
   if (old.length > MAX_PROJECTED_BYTES) return undefined;
   for (const projection of PROJECTIONS) {
     const description = projection.describe(old, next, map);
-    if (description !== undefined) return { projection, description };
+    if (description === undefined) continue;
+    return { projection, description, comparable: projection.comparable?.(old, next) ?? next };
   }
   return undefined;
 }

@@ -43,11 +43,31 @@ function isLoaded({ flags, address, size, type }: ElfSection): boolean {
   );
 }
 
+/** How sections move that stay where they are. */
+export function unmoved({ sections }: PlacedSections): SectionMove[] {
+  return sections.map(({ old, oldAddress }) => ({
+    old,
+    oldAddress,
+    index: old.index,
+    offset: old.offset,
+    size: old.size,
+    address: oldAddress,
+    executable: (old.flags & SHF_EXECINSTR) !== 0,
+  }));
+}
+
+/** What addresses of a file are counted from: a multiple of the page size, which some references count in. */
+export function baseOf(elf: Elf): number {
+  const lowest = elf.sections.reduce(
+    (least, section) => (isLoaded(section) ? Math.min(least, section.address) : least),
+    0,
+  );
+  return Math.floor(lowest / 4096) * 4096;
+}
+
 /** Gives each section its address. Those that overlap others, or are 4 GiB above the lowest, are left out: no linker makes them. */
-export function placeSections(elf: Elf): PlacedSections {
+export function placeSections(elf: Elf, base = baseOf(elf)): PlacedSections {
   const loaded = elf.sections.filter(isLoaded).sort((a, b) => a.address - b.address);
-  // A multiple of the page size, which some references count in.
-  const base = Math.floor(Math.min(loaded[0]?.address ?? 0, 0) / 4096) * 4096;
   const sections: PlacedSection[] = [];
   let end = 0;
   for (const old of loaded) {

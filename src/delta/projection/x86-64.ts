@@ -146,10 +146,11 @@ export class X86Sweep {
       this.#mark(modrmAt, MODRM);
       if (sib !== 0) this.#mark(modrmAt + 1, SIB);
       if (shortDisplacement !== 0) this.#mark(displacementAt, SHORT);
-      else if (displacement === RIP_DISPLACEMENT) this.#access(displacementAt, toAddress + at);
-      else if (displacement !== NO_DISPLACEMENT) this.#operand(displacementAt, 4);
+      else if (displacement === RIP_DISPLACEMENT) {
+        this.#file.moveFarDistance(displacementAt, (toAddress + at) >>> 0, at - displacementAt, ACCESS);
+      } else if (displacement !== NO_DISPLACEMENT) this.#operand(displacementAt, 4);
     }
-    if (immediate === FAR) this.#branch(immediateAt, toAddress + at);
+    if (immediate === FAR) this.#file.moveFarDistance(immediateAt, (toAddress + at) >>> 0, 4, BRANCH);
     else if (immediate === NEAR) this.#shortBranch(immediateAt, toAddress + at);
     else if (opcode === PUSH && relocations !== undefined) this.#file.moveEntry(immediateAt, relocations, RELA_BYTES);
     else if (at - immediateAt > 1) this.#operand(immediateAt, at - immediateAt);
@@ -165,14 +166,6 @@ export class X86Sweep {
   #mark(at: number, kind: number): void {
     const { classes } = this.#file;
     classes[at >>> 1]! |= kind << ((at & 1) << 2);
-  }
-
-  #access(at: number, next: number): void {
-    this.#file.moveDistance(at, next >>> 0, ACCESS);
-  }
-
-  #branch(at: number, next: number): void {
-    this.#file.moveDistance(at, next >>> 0, BRANCH);
   }
 
   #shortBranch(at: number, next: number): void {
