@@ -4,246 +4,227 @@
  */
 import type { Candidates } from './candidates.ts';
 import type { Copies } from './find-copies.ts';
+import { COST_UNIT } from './literal-costs.ts';
+import { Ways } from './ways.ts';
 
-/** Costs in bits, as the coders come to on average. */
-const LITERAL_BITS = 5.5;
-/** The first byte of a literal, above that: its length. */
+/** Costs in bits, as the coders come to on average. A literal's length: */
 const LITERAL_START_BITS = 4;
 /** The lengths of a copy; where it is comes to that. */
 const COPY_BITS = 13;
-const SAME_DISTANCE_BITS = 2;
+const SAME_DISTANCE_BITS = 3;
 const SEEK_BITS = 5;
 /** An equal byte, close behind a difference and far behind. */
 const EQUAL_NEAR_BITS = 0.4;
 const EQUAL_BITS = 0.02;
-/** A difference close behind another and far behind. */
-const DIFFERENCE_NEAR_BITS = 8.5;
-const DIFFERENCE_BITS = 12;
+/** A difference as the last one, one close behind another, and one far behind. */
+const DIFFERENCE_AGAIN_BITS = 5;
+const DIFFERENCE_NEAR_BITS = 7;
+const DIFFERENCE_BITS = 10;
 /** How far is near. */
 const NEAR = 8;
 
-/** States at a time: of more candidates the worst are left out. */
+/** States at a time; of more candidates the worst are left out. */
 const MOST_STATES = 16;
 /** Equal bytes in which nothing else can become better. */
 const LONG_RUN = 24;
 
-/** A stretch of the chosen way, by number: what came before, where it begins, and the distance (or NONE for a literal). */
-class Ways {
-  #before = new Int32Array(1 << 10);
-  #starts = new Uint32Array(1 << 10);
-  #distances = new Float64Array(1 << 10);
-  #count = 0;
+/** The cheapest copies, in order. @param literalCosts of each byte of the new file, in units of 1 / COST_UNIT bits. */
+export function chooseCopies(
+  old: Uint8Array,
+  next: Uint8Array,
+  candidates: Candidates,
+  literalCosts: Uint8Array,
+): Copies {
+  return new Chooser(old, next, literalCosts).choose(candidates.inOrder());
+}
 
-  add(before: number, start: number, distance: number): number {
-    if (this.#count === this.#before.length) {
-      const size = 2 * this.#count;
-      const before = new Int32Array(size);
-      const starts = new Uint32Array(size);
-      const distances = new Float64Array(size);
-      before.set(this.#before);
-      starts.set(this.#starts);
-      distances.set(this.#distances);
-      this.#before = before;
-      this.#starts = starts;
-      this.#distances = distances;
-    }
-    this.#before[this.#count] = before;
-    this.#starts[this.#count] = start;
-    this.#distances[this.#count] = distance;
-    return this.#count++;
+class Chooser {
+  readonly #old: Uint8Array;
+  readonly #next: Uint8Array;
+  readonly #literalCosts: Uint8Array;
+  readonly #ways = new Ways();
+  /** States: old offset less new offset, end in the new file, cost so far, where the last difference was and which, and the stretch. */
+  #states = 0;
+  readonly #distance = new Float64Array(MOST_STATES);
+  readonly #end = new Uint32Array(MOST_STATES);
+  readonly #cost = new Float64Array(MOST_STATES);
+  readonly #differedAt = new Float64Array(MOST_STATES);
+  readonly #difference = new Int32Array(MOST_STATES);
+  readonly #start = new Uint32Array(MOST_STATES);
+  readonly #before = new Int32Array(MOST_STATES);
+  /** The stretch's number among the ways, -1 until somebody goes on from it. */
+  readonly #way = new Int32Array(MOST_STATES);
+  #literalCost = LITERAL_START_BITS;
+  #literalStart = 0;
+  #literalBefore = -1;
+  #literalWay = -1;
+  /** Of the copy before the literal. */
+  #literalDistance = 0;
+
+  constructor(old: Uint8Array, next: Uint8Array, literalCosts: Uint8Array) {
+    this.#old = old;
+    this.#next = next;
+    this.#literalCosts = literalCosts;
   }
 
-  /** The copies of the way that ends with a stretch, which goes to `size`. */
-  copies(last: number, size: number): Copies {
-    const newAt: number[] = [];
-    const oldAt: number[] = [];
-    const lengths: number[] = [];
-    let end = size;
-    for (let way = last; way >= 0; way = this.#before[way]!) {
-      const start = this.#starts[way]!;
-      const distance = this.#distances[way]!;
-      if (!Number.isNaN(distance) && end > start) {
-        newAt.push(start);
-        oldAt.push(start + distance);
-        lengths.push(end - start);
+  choose({ starts, ends, distances }: ReturnType<Candidates['inOrder']>): Copies {
+    const { length } = this.#next;
+    let candidate = 0;
+    for (let at = 0; at < length; ) {
+      this.#leaveEnded(at);
+      for (; candidate < starts.length && starts[candidate]! <= at; candidate++) {
+        if (ends[candidate]! > at) this.#open(distances[candidate]!, ends[candidate]!);
       }
-      end = start;
+      const upcoming = candidate < starts.length ? starts[candidate]! : length;
+      if (this.#states === 0) {
+        for (; at < upcoming; at++) this.#literalCost += this.#literalCosts[at]! / COST_UNIT;
+        continue;
+      }
+      const best = this.#best();
+      this.#startLiteral(best, at);
+      this.#enter(best, at);
+      const run = this.#runOfBest(at, upcoming);
+      if (run > at) at = run;
+      else this.#step(at++);
     }
-    return {
-      count: newAt.length,
-      newAt: Uint32Array.from(newAt.reverse()),
-      oldAt: Uint32Array.from(oldAt.reverse()),
-      lengths: Uint32Array.from(lengths.reverse()),
-    };
+    const best = this.#states === 0 ? -1 : this.#best();
+    const last =
+      best < 0 || this.#literalCost <= this.#cost[best]!
+        ? this.#ways.add(this.#literalBefore, this.#literalStart, Number.NaN)
+        : this.#wayOf(best);
+    return this.#ways.copies(last, length);
+  }
+
+  #best(): number {
+    let best = 0;
+    for (let state = 1; state < this.#states; state++) if (this.#cost[state]! < this.#cost[best]!) best = state;
+    return best;
+  }
+
+  /** A new state; it is entered as soon as that is cheap. */
+  #open(distance: number, end: number): void {
+    let state = this.#states;
+    if (state < MOST_STATES) this.#states++;
+    else {
+      state = 0;
+      for (let other = 1; other < MOST_STATES; other++) if (this.#cost[other]! > this.#cost[state]!) state = other;
+    }
+    this.#distance[state] = distance;
+    this.#end[state] = end;
+    this.#cost[state] = Number.POSITIVE_INFINITY;
+  }
+
+  /** Takes out the states that end; a literal may go on from them. */
+  #leaveEnded(at: number): void {
+    let kept = 0;
+    for (let state = 0; state < this.#states; state++) {
+      if (this.#end[state]! <= at) {
+        this.#startLiteral(state, at);
+        continue;
+      }
+      if (kept < state) this.#move(state, kept);
+      kept++;
+    }
+    this.#states = kept;
+  }
+
+  #move(from: number, to: number): void {
+    this.#distance[to] = this.#distance[from]!;
+    this.#end[to] = this.#end[from]!;
+    this.#cost[to] = this.#cost[from]!;
+    this.#differedAt[to] = this.#differedAt[from]!;
+    this.#difference[to] = this.#difference[from]!;
+    this.#start[to] = this.#start[from]!;
+    this.#before[to] = this.#before[from]!;
+    this.#way[to] = this.#way[from]!;
+  }
+
+  #wayOf(state: number): number {
+    if (this.#way[state]! < 0) {
+      this.#way[state] = this.#ways.add(this.#before[state]!, this.#start[state]!, this.#distance[state]!);
+    }
+    return this.#way[state]!;
+  }
+
+  #wayOfLiteral(): number {
+    if (this.#literalWay < 0) {
+      this.#literalWay = this.#ways.add(this.#literalBefore, this.#literalStart, Number.NaN);
+    }
+    return this.#literalWay;
+  }
+
+  /** Lets the literal begin behind a state's copy where that is cheaper. */
+  #startLiteral(state: number, at: number): void {
+    const cost = this.#cost[state]! + LITERAL_START_BITS;
+    if (cost >= this.#literalCost) return;
+    this.#literalCost = cost;
+    this.#literalStart = at;
+    this.#literalBefore = this.#wayOf(state);
+    this.#literalWay = -1;
+    this.#literalDistance = this.#distance[state]!;
+  }
+
+  /** Lets each state begin anew behind the best one or the literal where that is cheaper. */
+  #enter(best: number, at: number): void {
+    const bestCost = this.#cost[best]! + COPY_BITS;
+    const literalCost = this.#literalCost + COPY_BITS;
+    for (let state = 0; state < this.#states; state++) {
+      const own = this.#cost[state]!;
+      if (own <= bestCost && own <= literalCost) continue;
+      const distance = this.#distance[state]!;
+      const fromBest = bestCost + seekBits(this.#distance[best]!, distance);
+      const fromLiteral = literalCost + seekBits(this.#literalDistance, distance);
+      if (own <= fromBest && own <= fromLiteral) continue;
+      if (fromBest < fromLiteral) {
+        this.#before[state] = this.#wayOf(best);
+        this.#cost[state] = fromBest;
+      } else {
+        this.#before[state] = this.#wayOfLiteral();
+        this.#cost[state] = fromLiteral;
+      }
+      this.#start[state] = at;
+      this.#way[state] = -1;
+      this.#differedAt[state] = at - NEAR;
+      this.#difference[state] = 0;
+    }
+  }
+
+  /** Goes over a long equal run of the best state, in which nothing else can win; the others begin anew. Gives its end, or `at`. */
+  #runOfBest(at: number, upcoming: number): number {
+    const best = this.#best();
+    const distance = this.#distance[best]!;
+    const old = this.#old;
+    const next = this.#next;
+    const last = Math.min(upcoming, this.#end[best]!);
+    let end = at;
+    while (end < last && old[end + distance] === next[end]) end++;
+    if (end - at < LONG_RUN) return at;
+    const isNear = at - this.#differedAt[best]! < NEAR;
+    this.#cost[best]! += (end - at) * EQUAL_BITS + (isNear ? NEAR * EQUAL_NEAR_BITS : 0);
+    for (let state = 0; state < this.#states; state++) if (state !== best) this.#cost[state] = Number.POSITIVE_INFINITY;
+    this.#literalCost = Number.POSITIVE_INFINITY;
+    return end;
+  }
+
+  #step(at: number): void {
+    const byte = this.#next[at]!;
+    for (let state = 0; state < this.#states; state++) {
+      const isNear = at - this.#differedAt[state]! <= NEAR;
+      const difference = (byte - this.#old[at + this.#distance[state]!]!) & 0xff;
+      if (difference === 0) {
+        this.#cost[state]! += isNear ? EQUAL_NEAR_BITS : EQUAL_BITS;
+        continue;
+      }
+      if (difference === this.#difference[state]) this.#cost[state]! += DIFFERENCE_AGAIN_BITS;
+      else this.#cost[state]! += isNear ? DIFFERENCE_NEAR_BITS : DIFFERENCE_BITS;
+      this.#difference[state] = difference;
+      this.#differedAt[state] = at;
+    }
+    this.#literalCost += this.#literalCosts[at]! / COST_UNIT;
   }
 }
 
 function seekBits(from: number, to: number): number {
   const change = Math.abs(to - from);
   return change === 0 ? SAME_DISTANCE_BITS : SEEK_BITS + 32 - Math.clz32(change);
-}
-
-/** The cheapest copies, in order. */
-export function chooseCopies(old: Uint8Array, next: Uint8Array, candidates: Candidates): Copies {
-  const { starts, ends, distances } = candidates.inOrder();
-  const ways = new Ways();
-  // States, by number. A way is that of the stretch in a state, -1 until it is asked for.
-  const distance = new Float64Array(MOST_STATES);
-  const end = new Uint32Array(MOST_STATES);
-  const cost = new Float64Array(MOST_STATES);
-  const lastDifference = new Float64Array(MOST_STATES);
-  const start = new Uint32Array(MOST_STATES);
-  const before = new Int32Array(MOST_STATES);
-  const way = new Int32Array(MOST_STATES);
-  let states = 0;
-  let literalCost = LITERAL_START_BITS;
-  let literalStart = 0;
-  let literalBefore = -1;
-  let literalWay = -1;
-  let literalDistance = 0;
-
-  let candidate = 0;
-  for (let at = 0; at < next.length; ) {
-    // Candidates that end here are left; the way goes on from them.
-    let best = -1;
-    for (let state = 0; state < states; state++) if (best < 0 || cost[state]! < cost[best]!) best = state;
-    if (best >= 0 && cost[best]! + LITERAL_START_BITS < literalCost) {
-      if (way[best]! < 0) way[best] = ways.add(before[best]!, start[best]!, distance[best]!);
-      literalCost = cost[best]! + LITERAL_START_BITS;
-      literalStart = at;
-      literalBefore = way[best]!;
-      literalWay = -1;
-      literalDistance = distance[best]!;
-    }
-    let bestCost = best < 0 ? Number.POSITIVE_INFINITY : cost[best]!;
-    const bestDistance = best < 0 ? 0 : distance[best]!;
-    const bestWay = best;
-    for (; candidate < starts.length && starts[candidate] === at; candidate++) {
-      if (ends[candidate]! <= at) continue;
-      let state = states;
-      if (states === MOST_STATES) {
-        state = 0;
-        for (let other = 1; other < states; other++) if (cost[other]! > cost[state]!) state = other;
-        if (state === bestWay) continue;
-      } else states++;
-      distance[state] = distances[candidate]!;
-      end[state] = ends[candidate]!;
-      cost[state] = Number.POSITIVE_INFINITY;
-    }
-    void bestCost;
-    for (let state = 0; state < states; state++) {
-      if (state === best) continue;
-      const own = cost[state]!;
-      let entered = own;
-      if (bestCost + COPY_BITS < entered) {
-        const through = bestCost + COPY_BITS + seekBits(bestDistance, distance[state]!);
-        if (through < entered) {
-          entered = through;
-          if (way[best]! < 0) way[best] = ways.add(before[best]!, start[best]!, bestDistance);
-          before[state] = way[best]!;
-        }
-      }
-      if (literalCost + COPY_BITS < entered) {
-        const through = literalCost + COPY_BITS + seekBits(literalDistance, distance[state]!);
-        if (through < entered) {
-          entered = through;
-          if (literalWay < 0) literalWay = ways.add(literalBefore, literalStart, Number.NaN);
-          before[state] = literalWay;
-        }
-      }
-      if (entered < own) {
-        cost[state] = entered;
-        start[state] = at;
-        way[state] = -1;
-        lastDifference[state] = at - NEAR;
-      }
-    }
-    if (best >= 0 && literalCost + COPY_BITS < bestCost) {
-      // A literal is cheaper than going on: the copy begins anew behind it.
-      const through = literalCost + COPY_BITS + seekBits(literalDistance, bestDistance);
-      if (through < bestCost) {
-        if (literalWay < 0) literalWay = ways.add(literalBefore, literalStart, Number.NaN);
-        before[best] = literalWay;
-        cost[best] = through;
-        start[best] = at;
-        way[best] = -1;
-        lastDifference[best] = at - NEAR;
-        bestCost = through;
-      }
-    }
-
-    // Long equal runs of the best state: nothing else can win meanwhile.
-    let limit = candidate < starts.length ? starts[candidate]! : next.length;
-    if (states > 0) {
-      let leader = 0;
-      for (let state = 1; state < states; state++) if (cost[state]! < cost[leader]!) leader = state;
-      if (end[leader]! < limit) limit = end[leader]!;
-      const shift = distance[leader]!;
-      let run = at;
-      while (run < limit && old[run + shift] === next[run]) run++;
-      if (run - at >= LONG_RUN) {
-        cost[leader]! += (run - at) * EQUAL_BITS + (at - lastDifference[leader]! < NEAR ? NEAR * EQUAL_NEAR_BITS : 0);
-        literalCost += (run - at) * LITERAL_BITS;
-        // What else there is begins anew from the leader, if it is still there.
-        let kept = 0;
-        for (let state = 0; state < states; state++) {
-          if (end[state]! <= run && state !== leader) continue;
-          if (state !== leader) cost[state] = Number.POSITIVE_INFINITY;
-          move(state, kept++);
-        }
-        states = kept;
-        at = run;
-        dropEnded();
-        continue;
-      }
-    }
-    for (let state = 0; state < states; state++) {
-      const gap = at - lastDifference[state]!;
-      if (old[at + distance[state]!] === next[at]) cost[state]! += gap < NEAR ? EQUAL_NEAR_BITS : EQUAL_BITS;
-      else {
-        cost[state]! += gap < NEAR ? DIFFERENCE_NEAR_BITS : DIFFERENCE_BITS;
-        lastDifference[state] = at;
-      }
-    }
-    literalCost += LITERAL_BITS;
-    at++;
-    dropEnded();
-
-    function move(from: number, to: number): void {
-      if (from === to) return;
-      distance[to] = distance[from]!;
-      end[to] = end[from]!;
-      cost[to] = cost[from]!;
-      lastDifference[to] = lastDifference[from]!;
-      start[to] = start[from]!;
-      before[to] = before[from]!;
-      way[to] = way[from]!;
-    }
-    function dropEnded(): void {
-      // Before one ends, the literal can begin from it.
-      let kept = 0;
-      for (let state = 0; state < states; state++) {
-        if (end[state]! > at) {
-          move(state, kept++);
-          continue;
-        }
-        if (cost[state]! + LITERAL_START_BITS < literalCost) {
-          if (way[state]! < 0) way[state] = ways.add(before[state]!, start[state]!, distance[state]!);
-          literalCost = cost[state]! + LITERAL_START_BITS;
-          literalStart = at;
-          literalBefore = way[state]!;
-          literalWay = -1;
-          literalDistance = distance[state]!;
-        }
-      }
-      states = kept;
-    }
-  }
-  let best = -1;
-  for (let state = 0; state < states; state++) if (cost[state]! < (best < 0 ? literalCost : cost[best]!)) best = state;
-  const last =
-    best < 0
-      ? ways.add(literalBefore, literalStart, Number.NaN)
-      : ways.add(before[best]!, start[best]!, distance[best]!);
-  return ways.copies(last, next.length);
 }

@@ -2,6 +2,7 @@
 import { type Blocks, findBlocks } from './blocks.ts';
 import { Candidates } from './candidates.ts';
 import { chooseCopies } from './choose-copies.ts';
+import { LiteralCosts } from './literal-costs.ts';
 import { SuffixSearch } from './suffix-search.ts';
 
 /** Copies by number, in the order of the new file, where they do not overlap; what lies between them is literal. Offsets in bytes. */
@@ -30,12 +31,19 @@ export function findCopies(old: Uint8Array, next: Uint8Array, { effort }: CopyOp
     const start = newAt[index]!;
     candidates.add(start, start + lengths[index]!, oldAt[index]! - start);
   }
-  if (effort >= 2 && old.length >= LEAST_MATCH) searchBetween(old, next, blocks, candidates);
-  return chooseCopies(old, next, candidates);
+  const literals = new LiteralCosts(next);
+  if (effort >= 2 && old.length >= LEAST_MATCH) searchBetween(old, next, blocks, candidates, literals);
+  return chooseCopies(old, next, candidates, literals.costs);
 }
 
 /** Adds what the suffix array finds wherever the blocks have no long equal run. */
-function searchBetween(old: Uint8Array, next: Uint8Array, blocks: Blocks, candidates: Candidates): void {
+function searchBetween(
+  old: Uint8Array,
+  next: Uint8Array,
+  blocks: Blocks,
+  candidates: Candidates,
+  literals: LiteralCosts,
+): void {
   let search: SuffixSearch | undefined;
   let block = 0;
   let distance = 0;
@@ -57,11 +65,11 @@ function searchBetween(old: Uint8Array, next: Uint8Array, blocks: Blocks, candid
     search ??= new SuffixSearch(old);
     search.find(next, at, at + distance);
     const { length } = search;
-    if (length < LEAST_MATCH) {
-      at++;
-      continue;
+    let step = 1;
+    if (length >= LEAST_MATCH) {
+      candidates.add(at, at + length, search.oldAt - at);
+      step = Math.max(1, length - LEAST_MATCH + 2);
     }
-    candidates.add(at, at + length, search.oldAt - at);
-    at = Math.max(at + 1, at + length - LEAST_MATCH + 2);
+    for (const end = at + step; at < end; at++) literals.expect(at);
   }
 }

@@ -44,7 +44,7 @@ export class SuffixSearch {
     while (low < high) {
       const middle = (low + high) >>> 1;
       const base = sorted[middle]!;
-      let length = below < above ? below : above;
+      let length = Math.min(below, above);
       const most = Math.min(old.length - base, next.length - at);
       while (length < most && old[base + length] === next[at + length]) length++;
       if (length > best) {
