@@ -62,7 +62,7 @@ function lowerBound(values: Uint32Array, value: number): number {
 
 /** Code as it is compared: a copy of the file's bytes, distances within its sections of code put to zero. */
 export function blankedCode(of: Relocatable): Uint8Array {
-  const bytes = of.elf.bytes.slice();
+  const bytes = Uint8Array.from(of.elf.bytes);
   const elf = { ...of.elf, bytes, view: new DataView(bytes.buffer) };
   const file = new BlankedFile(
     elf,
