@@ -28,10 +28,15 @@ export class Anchors {
     return ((this.#starts[at >>> 3]! >>> (at & 7)) & 1) !== 0;
   }
 
+  /** A second bit in a row is no beginning. That each place says this for itself makes pieces of a copy like the whole. */
+  #begins(at: number): boolean {
+    return this.#has(at) && (at === 0 || !this.#has(at - 1));
+  }
+
   /** The first place at or behind `from` where one begins; `end` where there is none before it. */
   next(from: number, end: number): number {
     let at = from;
-    while (at < end && !this.#has(at)) at += this.#starts[at >>> 3] === 0 ? 8 - (at & 7) : 1;
+    while (at < end && !this.#begins(at)) at += this.#starts[at >>> 3] === 0 ? 8 - (at & 7) : 1;
     return Math.min(at, end);
   }
 
@@ -92,7 +97,7 @@ export class Settler {
   settle(copied: Uint8Array, oldAt: number, newAt: number): void {
     const end = oldAt + copied.length;
     const anchors = this.#anchors;
-    for (let at = anchors.next(Math.max(0, oldAt - 3), end); at < end; at = anchors.next(at + 4, end)) {
+    for (let at = anchors.next(Math.max(0, oldAt - 3), end); at < end; at = anchors.next(at + 1, end)) {
       if (at + 4 > this.#bytes.length) return;
       const address = this.#addressOf(newAt + at - oldAt);
       if (Number.isNaN(address)) continue;

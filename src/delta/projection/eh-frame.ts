@@ -137,7 +137,9 @@ export class EhFrame {
     const length = view.getUint32(at + 12, true);
     this.#keep(start);
     file.moveFarDistance(at + 8, (here + 4) >>> 0, 0, POINTER);
-    view.setUint32(at + 12, length + map.shift((start + length) >>> 0) - map.shift(start), true);
+    // The end is taken from the last byte: what follows may have moved elsewhere.
+    const last = (start + Math.max(length, 1) - 1) >>> 0;
+    view.setUint32(at + 12, length + map.shift(last) - map.shift(start), true);
     file.mark(at + 12, 4, POINTER);
     let next = at + 16;
     if (cie.augmented && next < end) {

@@ -11,7 +11,7 @@ import type { SectionPieces } from './places.ts';
 import type { SectionMove } from './section-moves.ts';
 
 /** What one more piece costs, in references that are foretold wrongly. */
-const PIECE_COST = 2;
+const PIECE_COST = 1.5;
 
 /** The instruction ADRP, for what it is like. */
 const ADRP = 0x90000000 | 0;
