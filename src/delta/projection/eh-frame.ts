@@ -24,6 +24,9 @@ interface Cie {
 
 const ABSENT = 0xff;
 
+/** Linkers leave a few for each way of compiling; a hostile section could hold millions, each with an object in memory. */
+const MAX_CIES = 1 << 16;
+
 /** Passes over a LEB128 number. */
 function skipNumber(bytes: Uint8Array, at: number, end: number): number {
   let next = at;
@@ -117,8 +120,9 @@ export class EhFrame {
       const next = at + 4 + length;
       if (length < 4 || next > end) break;
       const back = view.getUint32(at + 4, true);
-      if (back === 0) this.#cies.set(at, moveCie(this.#file, this.#section, at + 8, next));
-      else this.#moveFde(at, back, next);
+      if (back !== 0) this.#moveFde(at, back, next);
+      else if (this.#cies.size === MAX_CIES) break;
+      else this.#cies.set(at, moveCie(this.#file, this.#section, at + 8, next));
       at = next;
     }
     return this.#functions.slice(0, this.#count).sort();
