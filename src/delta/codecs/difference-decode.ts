@@ -3,6 +3,7 @@ import { ByteReader } from '../../core/bytes.ts';
 import type { Base } from '../codec.ts';
 import { ControlDecoder } from '../coding/control.ts';
 import { LiteralDecoder } from '../coding/literal.ts';
+import { RecordModels } from '../coding/record-models.ts';
 import { ResidualDecoder } from '../coding/residual.ts';
 import { RESIDUAL_BLOCK_BYTES } from '../coding/residual-model.ts';
 import { damagedDelta, damagedPart } from '../damage.ts';
@@ -51,6 +52,7 @@ class RecordDecoder {
   readonly #members: Iterator<number>;
   readonly #plans: PlanReader;
   readonly #memory = new RecordMemory();
+  readonly #models: RecordModels;
   readonly #observer: DifferenceObserver | undefined;
   #old = new OldContent([]);
   #size = 0;
@@ -64,11 +66,12 @@ class RecordDecoder {
     this.#observer = observer;
     this.#members = members.values();
     this.#plans = new PlanReader(bases.length);
+    this.#models = new RecordModels(sum(members));
   }
 
   async *decode(segment: Segment): AsyncGenerator<Uint8Array> {
     const plans = new ByteReader(segment.plan, damagedPart('plan of a segment'));
-    const streams = new Streams(segment);
+    const streams = new Streams(segment, this.#models);
     const window = new Uint8Array(segment.size);
     this.#observer?.segment(segment);
     let given = 0;
@@ -169,10 +172,10 @@ class Streams {
   readonly residuals: ResidualDecoder;
   readonly literals: LiteralDecoder;
 
-  constructor({ control, residual, literal }: Segment) {
-    this.controls = new ControlDecoder(control);
-    this.residuals = new ResidualDecoder(residual);
-    this.literals = new LiteralDecoder(literal);
+  constructor({ control, residual, literal }: Segment, models: RecordModels) {
+    this.controls = new ControlDecoder(control, models);
+    this.residuals = new ResidualDecoder(residual, models);
+    this.literals = new LiteralDecoder(literal, models);
   }
 
   get positions(): StreamPositions {

@@ -3,7 +3,9 @@ import { ByteWriter } from '../../core/bytes.ts';
 import { MAX_SEGMENT_BYTES } from '../../core/limits.ts';
 import { ControlEncoder } from '../coding/control.ts';
 import { LiteralEncoder } from '../coding/literal.ts';
+import { RecordModels } from '../coding/record-models.ts';
 import { ResidualEncoder } from '../coding/residual.ts';
+import type { StreamOptions } from '../coding/stream-choice.ts';
 import { RecordMemory } from '../projection/projection.ts';
 import { type Alignment, alignMember } from './difference-align.ts';
 import { PlanWriter } from './difference-plan.ts';
@@ -29,11 +31,13 @@ export function encodeDifference(
 ): Uint8Array | undefined {
   const plans = new PlanWriter();
   const memory = new RecordMemory();
+  const models = new RecordModels(target.length);
   const stored: Uint8Array[] = [];
   let at = 0;
   let member: MemberEncoder | undefined;
   for (const pieces of cutSegments(members, segmentBytes)) {
-    const segment = new SegmentEncoder(target.subarray(at, at + pieces.reduce((total, { size }) => total + size, 0)));
+    const bytes = pieces.reduce((total, { size }) => total + size, 0);
+    const segment = new SegmentEncoder(target.subarray(at, at + bytes), models, { effort, bytes });
     for (const { index, offset, size } of pieces) {
       if (offset === 0 || member === undefined) {
         const next = target.subarray(at, at + members[index]!);
@@ -134,13 +138,16 @@ class MemberEncoder {
 
 class SegmentEncoder {
   readonly plan = new ByteWriter();
-  readonly residuals = new ResidualEncoder();
-  readonly #controls = new ControlEncoder();
-  readonly #literals = new LiteralEncoder();
+  readonly residuals: ResidualEncoder;
+  readonly #controls: ControlEncoder;
+  readonly #literals: LiteralEncoder;
   readonly #content: Uint8Array;
   #done = 0;
 
-  constructor(content: Uint8Array) {
+  constructor(content: Uint8Array, models: RecordModels, options: StreamOptions) {
+    this.residuals = new ResidualEncoder(models, options);
+    this.#controls = new ControlEncoder(models, options);
+    this.#literals = new LiteralEncoder(models, options);
     this.#content = content;
   }
 

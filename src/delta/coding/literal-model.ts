@@ -23,9 +23,6 @@ const EVEN = 1 << (PROBABILITY_BITS - 1);
 const MOST_SLOT_BITS = 18;
 const LEAST_SLOT_BITS = 10;
 
-/** From this size on, a record has the largest tables. */
-const LARGE_RECORD_BYTES = 1 << (MOST_SLOT_BITS + 2);
-
 const LIMIT = 10;
 const RATE = 6;
 
@@ -54,7 +51,7 @@ export class LiteralModel {
   #before = 0;
 
   /** @param bytes of the record: less than a MiB make do with smaller tables. */
-  constructor(bytes: number = LARGE_RECORD_BYTES) {
+  constructor(bytes: number) {
     const slotBits = slotBitsFor(bytes, LEAST_SLOT_BITS, MOST_SLOT_BITS);
     const sets = 8 * MATCH_CLASSES;
     this.#mixer = new Mixer({ slotBits, sets, corrections: 33 << 8, limit: LIMIT, rate: RATE });

@@ -26,12 +26,14 @@ const STATE_BYTES = 4;
 const FIRST_BYTES = 1 << 12;
 
 export class RangeEncoder implements BitCoder {
+  #codedBits = 0;
   #bytes = new Uint8Array(FIRST_BYTES);
   #length = 0;
   #low = 0;
   #range = FULL_RANGE;
 
   code(one: number, bit: number): number {
+    this.#codedBits++;
     const bound = Math.imul(this.#range >>> PROBABILITY_BITS, one);
     if (bit !== 0) {
       this.#range = bound;
@@ -46,6 +48,10 @@ export class RangeEncoder implements BitCoder {
       this.#shift();
     }
     return bit;
+  }
+
+  get codedBits(): number {
+    return this.#codedBits;
   }
 
   /** All that was coded. The coder is of no use afterwards. */

@@ -27,9 +27,6 @@ const SMALL_BYTES = 64;
 const MOST_SLOT_BITS = 17;
 const LEAST_SLOT_BITS = 10;
 
-/** From this size on, a record has the largest tables. */
-const LARGE_RECORD_BYTES = 1 << (MOST_SLOT_BITS + 2);
-
 const BLOCK_LIMIT = 255;
 const SMALL_LIMIT = 12;
 const RATE = 6;
@@ -50,7 +47,7 @@ export class ResidualModel {
   #smallHistory = 0;
 
   /** @param bytes of the record: less than half a MiB make do with smaller tables. */
-  constructor(bytes: number = LARGE_RECORD_BYTES) {
+  constructor(bytes: number) {
     const slotBits = slotBitsFor(bytes, LEAST_SLOT_BITS, MOST_SLOT_BITS);
     this.#smalls = new Mixer({ slotBits: slotBits - 2, sets: 16, corrections: 256, limit: SMALL_LIMIT, rate: RATE });
     this.#words = new WordModel(slotBits);

@@ -2,6 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { ControlDecoder, ControlEncoder } from '../../../src/delta/coding/control.ts';
 import { LiteralDecoder, LiteralEncoder } from '../../../src/delta/coding/literal.ts';
+import { RecordModels } from '../../../src/delta/coding/record-models.ts';
 import { ResidualDecoder, ResidualEncoder } from '../../../src/delta/coding/residual.ts';
 
 const copies = fc.array(
@@ -14,11 +15,14 @@ const copies = fc.array(
   { maxLength: 12 },
 );
 
-describe('coding', () => {
+describe.each([1, 5, 7])('coding at effort %i', (effort) => {
+  const options = { effort, bytes: 1 << 20 };
+  const models = () => new RecordModels(1 << 16);
+
   it('gives back the residuals of any copies', () => {
     fc.assert(
       fc.property(copies, (list) => {
-        const encoder = new ResidualEncoder();
+        const encoder = new ResidualEncoder(models(), options);
         const classes = Uint8Array.from({ length: 60_000 }, (_, at) => (at * 7) & 255);
         const parts = list.map(({ predicted, changes, oldAt, projected }) => {
           const actual = predicted.slice();
@@ -27,7 +31,7 @@ describe('coding', () => {
           encoder.add(predicted, actual, context);
           return { predicted, actual, context };
         });
-        const decoder = new ResidualDecoder(encoder.finish());
+        const decoder = new ResidualDecoder(encoder.finish(), models());
         for (const { predicted, actual, context } of parts) {
           const bytes = predicted.slice();
           decoder.next(bytes, context);
@@ -35,14 +39,14 @@ describe('coding', () => {
         }
         decoder.finish();
       }),
-      { numRuns: 60 },
+      { numRuns: 40 },
     );
   });
 
   it('gives back any literals', () => {
     fc.assert(
       fc.property(fc.uint8Array({ maxLength: 5000 }), fc.array(fc.nat(300)), (bytes, lengths) => {
-        const encoder = new LiteralEncoder();
+        const encoder = new LiteralEncoder(models(), options);
         const ranges: [number, number][] = [];
         let at = 0;
         for (const length of lengths) {
@@ -51,14 +55,14 @@ describe('coding', () => {
           encoder.add(bytes, at, to);
           at = Math.min(to + 10, bytes.length);
         }
-        const decoder = new LiteralDecoder(encoder.finish());
+        const decoder = new LiteralDecoder(encoder.finish(), models());
         const window = bytes.slice();
         for (const [from, to] of ranges) window.fill(0, from, to);
         for (const [from, to] of ranges) decoder.next(window, from, to);
         decoder.finish();
         expect(window).toEqual(bytes);
       }),
-      { numRuns: 60 },
+      { numRuns: 40 },
     );
   });
 
@@ -71,9 +75,9 @@ describe('coding', () => {
     );
     fc.assert(
       fc.property(fc.array(fc.record({ literal: length, copy: length, seek })), (list) => {
-        const encoder = new ControlEncoder();
+        const encoder = new ControlEncoder(models(), options);
         for (const { literal, copy, seek } of list) encoder.add(literal, copy, seek);
-        const decoder = new ControlDecoder(encoder.finish());
+        const decoder = new ControlDecoder(encoder.finish(), models());
         for (const control of list) expect(decoder.next()).toEqual(control);
         decoder.finish();
       }),
