@@ -133,7 +133,7 @@ export const MAX_TREE_FORM_XATTRS = 10_000_000;
 export const MAX_DELTA_CODECS = 64;
 
 /** Bases and content of the codec brotli-base: it is slow to make, and for texts, of which groups are small. */
-export const MAX_BROTLI_CODEC_BYTES = 8 << 20;
+export const MAX_BROTLI_CODEC_BYTES = 24 << 20;
 
 /** Memory of the codec zstd-base: twice the bases (as read, and in zstd) and once the content. The 47 MB of libnode.so fit. */
 export const MAX_DICTIONARY_CODEC_BYTES = 160 << 20;

@@ -22,8 +22,10 @@ const NAME_ADVANTAGE_PART = 1 / 8;
 const MIN_ADDED_BYTES = 2 << 10;
 const MIN_ADDED_PART = 1 / 16;
 
-/** A base costs time by its size: it must share this part of it, or have the best name. */
+/** A base costs time by its size: it must share this part of it, or have the best name and not be far larger than the object. */
 const MIN_SHARED_PART_OF_BASE = 1 / 256;
+const MAX_NAMED_BASE_FACTOR = 16;
+const MAX_NAMED_BASE_BYTES = 4 << 20;
 
 /** Below this part of it in old bases, an object looks for its like among the new ones. */
 const POOR_PART = 1 / 4;
@@ -126,10 +128,11 @@ function cover(
       const strings = addedStrings(candidate, covered, sketch, spacing);
       const isFirst = bases.length === 0;
       const isNamed = isFirst && candidate.hasBestName;
+      const isFair = isNamed && candidate.object.size <= Math.max(MAX_NAMED_BASE_BYTES, MAX_NAMED_BASE_FACTOR * size);
       const added = Math.min(size, (isNamed ? strings : surely(strings)) * spacing * thinning);
       const advantage = Math.min(NAME_ADVANTAGE_STRINGS * spacing * thinning, size * NAME_ADVANTAGE_PART);
       const score = isNamed ? added * NAME_ADVANTAGE + advantage : added;
-      if (score <= bestScore || !(isNamed || isWorth(candidate, added, size, isFirst))) continue;
+      if (score <= bestScore || !(isFair || isWorth(candidate, added, size, isFirst))) continue;
       best = candidate;
       bestBytes = added;
       bestScore = score;

@@ -1,11 +1,12 @@
 /** All codecs by name. A new one is added here, and nowhere else. */
 import type { Codec } from './codec.ts';
+import { brotliBase } from './codecs/brotli.ts';
 import { difference } from './codecs/difference.ts';
 import { zstd, zstdBase } from './codecs/zstd.ts';
 import { unsupportedDelta } from './prologue.ts';
 
 /** In the order in which they are tried; where two give the same size the first is taken. */
-export const CODECS: readonly Codec[] = [zstd, difference, zstdBase];
+export const CODECS: readonly Codec[] = [zstd, difference, zstdBase, brotliBase];
 
 const BY_NAME = new Map(CODECS.map((codec) => [codec.name, codec]));
 

@@ -2,13 +2,16 @@
 import { serveJobs } from '../core/workers.ts';
 import type { Codec, EncodeOptions } from './codec.ts';
 import { difference } from './codecs/difference.ts';
+import { zstdBase } from './codecs/zstd.ts';
 import { CODECS } from './codecs.ts';
+import type { Kind } from './kinds.ts';
 import { memoryBase } from './read-base.ts';
 
 export interface EncodeJob {
   readonly target: Uint8Array;
   readonly bases: readonly Uint8Array[];
   readonly options: EncodeOptions;
+  readonly kind: Kind;
 }
 
 export interface Encoded {
@@ -25,12 +28,15 @@ serveJobs(encode, (encoded) => (encoded === undefined ? [] : [encoded.stored.buf
 /** From this effort on every codec is tried. */
 const THOROUGH_EFFORT = 8;
 
-/** Dictionaries beat differencing in texts and other small files only: members of more bytes in the mean are not tried with one. */
-const DICTIONARY_MEMBER_BYTES = 64 << 10;
+/** What a dictionary does better than differencing, or as well and with less to decode. In ELF files it never does. */
+const DICTIONARY_KINDS: ReadonlySet<Kind> = new Set(['compressed', 'initrd', 'other']);
+
+/** What is compressed inside has nothing in common but whole strings: these are found by zstd, which is fast to make and to apply. */
+const PACKED_KINDS: ReadonlySet<Kind> = new Set(['compressed', 'initrd']);
 
 /** The smallest result of all codecs that are worth a try; of equal ones the first. */
 async function encode(job: EncodeJob): Promise<Encoded | undefined> {
-  const { target, bases, options } = job;
+  const { target, bases, options, kind } = job;
   let best: Encoded | undefined;
   const tryAll = async (codecs: readonly Codec[]) => {
     for (const codec of codecs) {
@@ -42,10 +48,10 @@ async function encode(job: EncodeJob): Promise<Encoded | undefined> {
   const isThorough = options.effort >= THOROUGH_EFFORT;
   const isGood = () => best !== undefined && best.stored.length < target.length * GOOD_ENOUGH;
   if (bases.length > 0) {
-    await tryAll([difference]);
-    const hasSmallMembers = target.length < DICTIONARY_MEMBER_BYTES * options.members.length;
-    if (isThorough || hasSmallMembers || !isGood())
-      await tryAll(CODECS.filter((codec) => codec.usesBases && codec !== difference));
+    const isPacked = PACKED_KINDS.has(kind);
+    await tryAll([isPacked ? zstdBase : difference]);
+    if (isThorough || (!isPacked && (DICTIONARY_KINDS.has(kind) || !isGood())))
+      await tryAll(CODECS.filter((codec) => codec.usesBases && codec !== (isPacked ? zstdBase : difference)));
   }
   if (!isGood()) await tryAll(CODECS.filter((codec) => !codec.usesBases));
   return best;

@@ -10,6 +10,7 @@ import { compressionMemory } from './codecs/zstd-frame.ts';
 import { codecNamed } from './codecs.ts';
 import type { Encoded, EncodeJob } from './encode-worker.ts';
 import type { Group } from './groups.ts';
+import type { Kind } from './kinds.ts';
 import { type ObjectReader, openExactly } from './object-reader.ts';
 import { streamBase } from './read-base.ts';
 import type { Spool, Spooled } from './spool.ts';
@@ -60,7 +61,7 @@ export class Encoder implements AsyncDisposable {
     try {
       const bases = base === undefined ? [] : [Uint8Array.from(base)];
       const options = oneMember(target.length, bases.length, this.#effort);
-      return await this.#run(Uint8Array.from(target), bases, options);
+      return await this.#run(Uint8Array.from(target), bases, 'other', options);
     } finally {
       release();
     }
@@ -92,11 +93,11 @@ export class Encoder implements AsyncDisposable {
     await this.#workers.close();
   }
 
-  async #encodeInMemory({ members, bases }: Group, spool: Spool): Promise<EncodedRecord> {
+  async #encodeInMemory({ kind, members, bases }: Group, spool: Spool): Promise<EncodedRecord> {
     const target = await this.#readObjects(members.map(({ object }) => object));
     const separate: Uint8Array<ArrayBuffer>[] = [];
     for (const base of bases) separate.push(await this.#readObjects([base]));
-    const { codec, stored } = await this.#run(target, separate, {
+    const { codec, stored } = await this.#run(target, separate, kind, {
       effort: this.#effort,
       members: members.map(({ object }) => object.size),
       basesOf: members.map((member) => member.bases),
@@ -112,10 +113,11 @@ export class Encoder implements AsyncDisposable {
   async #run(
     target: Uint8Array<ArrayBuffer>,
     bases: readonly Uint8Array<ArrayBuffer>[],
+    kind: Kind,
     options: EncodeOptions,
   ): Promise<Encoded> {
     const moved = [target.buffer, ...bases.map(({ buffer }) => buffer)];
-    const encoded = await this.#workers.run({ target, bases, options }, moved);
+    const encoded = await this.#workers.run({ target, bases, kind, options }, moved);
     if (encoded === undefined) throw new OsupdError('internal', 'no codec takes this content');
     return encoded;
   }

@@ -10,9 +10,10 @@ import {
   zstdCompressSync,
   zstdDecompressSync,
 } from 'node:zlib';
-import { OsupdError } from '../../core/errors.ts';
+import type { OsupdError } from '../../core/errors.ts';
 import { through } from '../../core/through.ts';
 import { damagedDelta } from '../damage.ts';
+import { decompressExactly } from './decompress-exactly.ts';
 
 const MIN_WINDOW_LOG = 10;
 
@@ -88,32 +89,12 @@ export interface FrameLimits {
  * @throws OsupdError `damaged-delta` for anything but frames of exactly this content length in all. Writers make one; empty ones
  * behind it do no harm.
  */
-export async function* decompressFrame(
-  stored: AsyncIterable<Uint8Array>,
-  limits: FrameLimits,
-): AsyncGenerator<Uint8Array> {
+export function decompressFrame(stored: AsyncIterable<Uint8Array>, limits: FrameLimits): AsyncGenerator<Uint8Array> {
   const { rawLength } = limits;
-  let given = 0;
-  const counted = async function* () {
-    for await (const chunk of stored) {
-      given += chunk.length;
-      yield chunk;
-    }
-  };
-  const decompressor = through(counted(), createZstdDecompress(decompressorOptions(limits)));
-  let raw = 0;
-  try {
-    for await (const chunk of decompressor) {
-      raw += chunk.length;
-      if (raw > rawLength) throw damagedDelta(`a zstd frame holds more than the ${rawLength} bytes declared`);
-      yield chunk;
-    }
-  } catch (error) {
-    if (error instanceof OsupdError) throw error;
-    throw damagedFrame(error);
-  }
-  if (raw < rawLength) throw damagedDelta(`a zstd frame holds ${raw} bytes, not the ${rawLength} declared`);
-  if (decompressor.bytesWritten !== given) throw damagedDelta('bytes follow a zstd frame');
+  return decompressExactly(
+    { stored, rawLength, what: 'a zstd frame' },
+    createZstdDecompress(decompressorOptions(limits)),
+  );
 }
 
 /** The same for a small frame in memory, at once. */
