@@ -49,17 +49,16 @@ export class RecordObserver implements DifferenceObserver {
   segment(segment: Segment): void {
     this.#segment = segment;
     this.#spent = NOTHING;
-    this.#planBytes -= segment.control.length + segment.residual.length + segment.literal.length;
   }
 
   member(_plan: MemberPlan, planBytes: number): void {
     this.#member = this.#members.next().value;
-    if (this.#member !== undefined) this.#shares.plan.add(this.#costOf(this.#member.kind, PLANS), planBytes);
+    if (this.#member !== undefined) this.#shares.plan.add(this.#costOf(this.#member.kind, PLANS), planBytes, 1);
   }
 
   control(offset: number, spent: StreamPositions): void {
     const bytes = spent.control - this.#spent.control;
-    for (const { cost } of this.#pieces(offset, 1)) this.#shares.control.add(cost, bytes);
+    for (const { cost } of this.#pieces(offset, 1)) this.#shares.control.add(cost, bytes, 1);
     this.#spent = spent;
   }
 
@@ -67,7 +66,7 @@ export class RecordObserver implements DifferenceObserver {
     const bytes = spent.literal - this.#spent.literal;
     for (const { cost, from, to } of this.#pieces(offset, length)) {
       cost.literal += to - from;
-      this.#shares.literal.add(cost, (bytes * (to - from)) / length);
+      this.#shares.literal.add(cost, (bytes * (to - from)) / length, to - from);
     }
     this.#spent = spent;
   }
@@ -79,18 +78,18 @@ export class RecordObserver implements DifferenceObserver {
       const count = countDiffering(predicted, actual, from - offset, to - offset);
       cost.copied += to - from;
       cost.differing += count;
-      const weight = weightOf(count, to - from) / weightOf(differing, actual.length);
-      this.#shares.residual.add(cost, bytes * weight);
+      const weight = weightOf(count, to - from);
+      this.#shares.residual.add(cost, (bytes * weight) / weightOf(differing, actual.length), weight);
     }
     this.#spent = spent;
   }
 
   /** Now the streams' lengths are known for certain. */
   segmentEnd(): void {
-    const { control, residual, literal } = this.#segment!;
-    this.#shares.control.divide(control.length);
-    this.#shares.residual.divide(residual.length);
-    this.#shares.literal.divide(literal.length);
+    for (const stream of ['control', 'residual', 'literal'] as const) {
+      const { length } = this.#segment![stream];
+      if (this.#shares[stream].divide(length)) this.#planBytes -= length;
+    }
   }
 
   finish(): void {
@@ -110,26 +109,36 @@ export class RecordObserver implements DifferenceObserver {
   }
 }
 
-/** What sections have of one stream, in units that are the same throughout it. */
+/** What sections have of one stream. */
 class Shares {
   readonly #stream: Stream;
-  readonly #weights = new Map<SectionCost, number>();
+  /** What the decoder has told, and what is as good a guess as any where it tells nothing: streams of other compressors. */
+  readonly #shares = new Map<SectionCost, { read: number; assumed: number }>();
 
   constructor(stream: Stream) {
     this.#stream = stream;
   }
 
-  add(cost: SectionCost, weight: number): void {
-    this.#weights.set(cost, (this.#weights.get(cost) ?? 0) + weight);
+  /** Weights, in units that are the same throughout the stream. */
+  add(cost: SectionCost, read: number, assumed: number): void {
+    const share = this.#shares.get(cost);
+    if (share === undefined) this.#shares.set(cost, { read, assumed });
+    else {
+      share.read += read;
+      share.assumed += assumed;
+    }
   }
 
-  /** Divides stored bytes by the weights so far, and begins anew. */
-  divide(bytes: number): void {
-    const total = [...this.#weights.values()].reduce((sum, weight) => sum + weight, 0);
-    // A stream of some bytes whose coder has told nothing: all sections alike.
-    for (const [{ stored }, weight] of this.#weights)
-      stored[this.#stream] += total > 0 ? (bytes * weight) / total : bytes / this.#weights.size;
-    this.#weights.clear();
+  /** Divides stored bytes by the weights so far, and begins anew. False where nobody has a share: a stream of nothing may have a byte. */
+  divide(bytes: number): boolean {
+    if (this.#shares.size === 0) return false;
+    const shares = [...this.#shares];
+    const sum = (unit: 'read' | 'assumed') => shares.reduce((total, [, share]) => total + share[unit], 0);
+    const unit = sum('read') > 0 ? 'read' : 'assumed';
+    const total = sum(unit);
+    for (const [{ stored }, share] of shares) stored[this.#stream] += (bytes * share[unit]) / total;
+    this.#shares.clear();
+    return true;
   }
 }
 

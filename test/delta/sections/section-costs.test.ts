@@ -83,6 +83,19 @@ describe('SectionCosts', () => {
     expect(costs.list.reduce((sum, cost) => sum + storedBytes(cost), 0)).toBeCloseTo(100, 6);
   });
 
+  it('counts a stream that nothing was read of with the plans', () => {
+    const costs = new SectionCosts();
+    const observer = costs.observe(members, 20);
+    observer.segment(segmentOf(4, 5, 1));
+    observer.member([], 3);
+    observer.control(0, { control: 4, residual: 0, literal: 0 });
+    observer.copy(0, new Uint8Array(400), new Uint8Array(400), { control: 4, residual: 5, literal: 0 });
+    observer.segmentEnd();
+    observer.finish();
+    expect(costs.list.reduce((sum, cost) => sum + storedBytes(cost), 0)).toBeCloseTo(20, 6);
+    expect(costs.list.find(({ section }) => section === '(plans)')?.stored.plan).toBe(11);
+  });
+
   it('is a table of kinds, the largest first, with their sums', () => {
     const lines = [...formatSections(observed().list)];
     expect(lines[0]).toMatch(/^program +stored +residual +literals +control +plans +content +differing +new$/);
