@@ -3,6 +3,7 @@ import { ByteReader } from '../../core/bytes.ts';
 import { type MemberPlan, PlanReader } from '../codecs/difference-plan.ts';
 import { readSegment } from '../codecs/difference-segment.ts';
 import { StoredBytes } from '../codecs/stored-bytes.ts';
+import { openStream } from '../coding/stream-choice.ts';
 import { damagedPart } from '../damage.ts';
 
 /**
@@ -20,9 +21,16 @@ export async function* describeDifference(
     const plans: MemberPlan[] = [];
     const bytes = new ByteReader(plan, damagedPart('plan of a segment'));
     while (bytes.remaining > 0) plans.push(reader.read(bytes));
-    const lengths = `plans ${plan.length}, control ${control.length}, residual ${residual.length}, literal ${literal.length}`;
+    const streams = Object.entries({ control, residual, literal }).map(([name, bytes]) => describeStream(name, bytes));
+    const lengths = [`plans ${plan.length}`, ...streams].join(', ');
     yield `  segment ${number} of ${size} bytes: ${lengths} bytes; ${describePlans(plans)}`;
   }
+}
+
+/** A stream's length, and the coder where it is not the usual one. */
+function describeStream(name: string, stored: Uint8Array): string {
+  const coder = stored.length === 0 || openStream(stored, name).isAdaptive ? '' : ' packed';
+  return `${name} ${stored.length}${coder}`;
 }
 
 /** How many members there are of each way to use bases, the most frequent first. */

@@ -86,7 +86,7 @@ describe('explainDelta', () => {
     expect(segments.length).toBeGreaterThan(0);
     for (const line of segments)
       expect(line).toMatch(
-        /^ {2}segment 0 of \d+ bytes: plans \d+, control \d+, residual \d+, literal \d+ bytes; \d members?: .*on one base/,
+        /^ {2}segment 0 of \d+ bytes: plans \d+, control \d+( packed)?, residual \d+( packed)?, literal \d+( packed)? bytes; \d members?: .*on one base/,
       );
     expect(lines.indexOf(segments[0]!)).toBeGreaterThan(
       lines.findIndex((line) => /record \d+, \d+ bytes, codec difference: /.test(line)),

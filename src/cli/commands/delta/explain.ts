@@ -16,6 +16,8 @@ const EXAMPLES = `
 Objects are counted, not named: a delta holds no digest of an object. New objects are those that only the images it leads
 to have; bases are counted among the objects of the images it starts from, then the new ones.
 
+Records of the codec difference have a line for each segment; streams that are not coded adaptively are "packed".
+
 With --sections, which needs a pool with the images of both sides, the stored bytes of difference records are shared out among the
 sections of the new files: "differing" are copied bytes that the old files, projected, do not have, "new" are those that come
 from nowhere.
