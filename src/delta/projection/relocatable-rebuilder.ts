@@ -1,0 +1,211 @@
+/** Rebuilds an old relocatable file as the new one is foretold to be. */
+import { MAX_LEARNED_NUMBERS } from '../../core/limits.ts';
+import type { Btf } from './btf.ts';
+import { rebuildBtf } from './btf-move.ts';
+import type { BtfScript } from './btf-script.ts';
+import { PlaceMap } from './edit-script.ts';
+import { FILE_HEADER_BYTES, RELA_BYTES, SECTION_HEADER_BYTES, SHT_NOBITS, SHT_STRTAB, SYMBOL_BYTES } from './elf.ts';
+import { type ByteClasses, newByteClasses, type Projected } from './projection.ts';
+import { moveCode } from './relocatable-code.ts';
+import { writeHeaders } from './relocatable-headers.ts';
+import type { RelocatableMemory } from './relocatable-memory.ts';
+import type { PlannedSection, RelocatablePlan } from './relocatable-plan.ts';
+import { type Relocatable, type RelocatableSection, viewOf } from './relocatable-sections.ts';
+import { moveRelocation, moveSymbol, type RelocationMaps, sectionSymbols } from './relocations.ts';
+import {
+  BTF_OTHER_KIND,
+  CHECKSUM_KIND,
+  HEADER_KIND,
+  markRows,
+  RELOCATION_KINDS,
+  SIGNATURE_KIND,
+  SYMBOL_KINDS,
+  sixKinds,
+  TABLE_KIND,
+  TEXT_KIND,
+  UNWIND_KIND,
+} from './word-kinds.ts';
+
+/** Sections whose rows begin with the checksum of a symbol. */
+function isChecksums(name: string): boolean {
+  return name === '__versions' || name.startsWith('__kcrctab');
+}
+
+interface Lesson {
+  readonly at: number;
+  readonly number: number;
+  readonly learn: (number: number, moved: number) => void;
+}
+
+/** Makes what the new file is foretold to be. */
+export class Rebuilder {
+  readonly #old: Relocatable;
+  readonly #plan: RelocatablePlan;
+  readonly #bytes: Uint8Array;
+  readonly #view: DataView;
+  readonly #classes: Uint8Array;
+  /** By old index. */
+  readonly #places: (PlaceMap | undefined)[];
+  readonly #indexes: Uint16Array;
+
+  readonly #memory: RelocatableMemory;
+  /** What the true file will teach: places in the new file, and the old numbers that stood there. */
+  readonly #lessons: Lesson[] = [];
+
+  constructor(old: Relocatable, plan: RelocatablePlan, nextSize: number, memory: RelocatableMemory) {
+    this.#memory = memory;
+    this.#old = old;
+    this.#plan = plan;
+    this.#bytes = new Uint8Array(nextSize);
+    this.#view = new DataView(this.#bytes.buffer);
+    this.#classes = newByteClasses(nextSize);
+    this.#places = old.sections.map(() => undefined);
+    this.#indexes = new Uint16Array(old.sections.length);
+    for (const [index, section] of plan.sections.entries()) {
+      if (section === undefined || section.from === 0) continue;
+      if (section.script !== undefined) this.#places[section.from] = new PlaceMap(section.script);
+      this.#indexes[section.from] = index;
+    }
+  }
+
+  rebuild(): Projected {
+    const { elf } = this.#old;
+    const codeClasses = this.#moveCode();
+    this.#copy(0, Math.min(FILE_HEADER_BYTES, elf.bytes.length), 0);
+    for (const planned of this.#plan.sections) {
+      const section = planned === undefined ? undefined : this.#old.sections[planned.from];
+      if (planned === undefined || section === undefined) continue;
+      if (section.type === SHT_NOBITS || planned.offset + planned.size > this.#bytes.length) continue;
+      if (section.btf !== undefined && planned.btf !== undefined) {
+        this.#rebuildBtf(section.btf, planned.btf, planned);
+        continue;
+      }
+      this.#fill(section, planned, section.role === 'code' ? codeClasses : undefined);
+      this.#markSection(section, planned);
+      if (section.role === 'symbols') this.#moveSymbols(section, planned);
+      else if (section.role === 'relocations') this.#moveRelocations(section, planned);
+      else if (isChecksums(section.name)) this.#moveChecksums(section, planned);
+    }
+    writeHeaders(this.#view, this.#old, this.#plan, this.#places, this.#indexes);
+    this.#copyTrailer();
+    return {
+      bytes: this.#bytes,
+      classes: this.#classes,
+      learn: (next) => {
+        const view = new DataView(next.buffer, next.byteOffset, next.byteLength);
+        for (const { at, number, learn } of this.#lessons)
+          if (at + 4 <= next.length) learn(number, view.getUint32(at, true));
+      },
+    };
+  }
+
+  #markSection({ role, name, type }: RelocatableSection, { offset, size }: PlannedSection): void {
+    let kinds: readonly number[] = [];
+    if (role === 'symbols') kinds = sixKinds(SYMBOL_KINDS);
+    else if (role === 'relocations') kinds = sixKinds(RELOCATION_KINDS);
+    else if (isChecksums(name)) kinds = [CHECKSUM_KIND];
+    else if (name === '.orc_unwind') kinds = [UNWIND_KIND];
+    else if (role === 'table') kinds = [TABLE_KIND];
+    else if (type === SHT_STRTAB) kinds = [TEXT_KIND];
+    if (kinds.length > 0) markRows(this.#classes, offset, offset + size, kinds);
+  }
+
+  /** Numbers of the kernel's BTF are looked up in what earlier files taught. */
+  #rebuildBtf(old: Btf, script: BtfScript, { offset, size }: PlannedSection): void {
+    const { types, strings } = this.#memory;
+    const learnType = (number: number, moved: number) => types.learn(number, moved);
+    const learnString = (number: number, moved: number) => strings.learn(number, moved);
+    const target = new DataView(this.#bytes.buffer, offset, size);
+    markRows(this.#classes, offset, offset + size, [BTF_OTHER_KIND]);
+    rebuildBtf(old, script, this.#memory, target, (at, number, isName) => {
+      this.#lessons.push({ at: offset + at, number, learn: isName ? learnString : learnType });
+    });
+  }
+
+  /** Checksums of symbols: the same in all modules that use them, and in the one that exports them. */
+  #moveChecksums({ rowBytes }: RelocatableSection, planned: PlannedSection): void {
+    const { checksums } = this.#memory;
+    const learn = (number: number, moved: number) => {
+      if (checksums.size < MAX_LEARNED_NUMBERS) checksums.set(number, moved);
+    };
+    for (let at = planned.offset; at + 4 <= planned.offset + planned.size; at += rowBytes) {
+      const number = this.#view.getUint32(at, true);
+      this.#lessons.push({ at, number, learn });
+      this.#view.setUint32(at, checksums.get(number) ?? number, true);
+    }
+  }
+
+  /** Copies bytes of the old file, as far as there is room. */
+  #copy(from: number, to: number, target: number): void {
+    const length = Math.min(to - from, this.#bytes.length - target);
+    if (length > 0) this.#bytes.set(this.#old.elf.bytes.subarray(from, from + length), target);
+  }
+
+  /** Puts what stays in its new place; what went is put where something came in its stead. */
+  #fill(section: RelocatableSection, planned: PlannedSection, classes: ByteClasses | undefined): void {
+    const { oldAt, newAt, lengths } = planned.script!;
+    let oldEnd = 0;
+    let newEnd = 0;
+    for (let run = 0; run < oldAt.length; run++) {
+      const gap = Math.min(oldAt[run]! - oldEnd, newAt[run]! - newEnd);
+      this.#copy(section.offset + oldEnd, section.offset + oldEnd + gap, planned.offset + newEnd);
+      const from = section.offset + oldAt[run]!;
+      this.#copy(from, from + lengths[run]!, planned.offset + newAt[run]!);
+      if (classes !== undefined) {
+        this.#copyClasses(classes, section.offset + oldEnd, gap, planned.offset + newEnd);
+        this.#copyClasses(classes, from, lengths[run]!, planned.offset + newAt[run]!);
+      }
+      oldEnd = oldAt[run]! + lengths[run]!;
+      newEnd = newAt[run]! + lengths[run]!;
+    }
+  }
+
+  /** What follows the section headers: a module's signature. */
+  #copyTrailer(): void {
+    const { elf } = this.#old;
+    const { sections, sectionsAt } = this.#plan;
+    const at = sectionsAt + sections.length * SECTION_HEADER_BYTES;
+    this.#copy(elf.sectionsAt + elf.sectionCount * SECTION_HEADER_BYTES, elf.bytes.length, at);
+    if (at >= this.#bytes.length) return;
+    markRows(this.#classes, sectionsAt, at, [HEADER_KIND]);
+    markRows(this.#classes, at, this.#bytes.length, [SIGNATURE_KIND]);
+  }
+
+  #copyClasses(classes: ByteClasses, from: number, count: number, target: number): void {
+    for (let step = 0; step < count; step++) {
+      const kind = (classes[(from + step) >>> 1]! >>> (((from + step) & 1) << 2)) & 15;
+      this.#classes[(target + step) >>> 1]! |= kind << (((target + step) & 1) << 2);
+    }
+  }
+
+  /** Rewrites the code of the old file. @returns the classes of its bytes */
+  #moveCode(): ByteClasses {
+    const moved = this.#plan.sections.flatMap((planned) => {
+      const section = planned === undefined ? undefined : this.#old.sections[planned.from];
+      if (section?.role !== 'code' || planned?.script === undefined) return [];
+      return [{ section, script: planned.script, offset: planned.offset }];
+    });
+    return moveCode(this.#old, moved);
+  }
+
+  #moveSymbols(section: RelocatableSection, planned: PlannedSection): void {
+    const names = this.#places[section.link];
+    const maps = { machine: this.#old.elf.machine, places: this.#places, indexes: this.#indexes };
+    for (let at = 0; at + SYMBOL_BYTES <= planned.size; at += SYMBOL_BYTES)
+      moveSymbol(this.#view, planned.offset + at, names, maps);
+  }
+
+  #moveRelocations(section: RelocatableSection, planned: PlannedSection): void {
+    const symbols = this.#old.sections[section.link];
+    const maps: RelocationMaps = {
+      machine: this.#old.elf.machine,
+      places: this.#places,
+      indexes: this.#indexes,
+      symbols: this.#places[section.link],
+      sectionOf: symbols?.role === 'symbols' ? sectionSymbols(viewOf(this.#old.elf, symbols)) : new Uint16Array(0),
+    };
+    const host = this.#places[section.info];
+    for (let at = 0; at + RELA_BYTES <= planned.size; at += RELA_BYTES)
+      moveRelocation(this.#view, planned.offset + at, host, maps);
+  }
+}

@@ -1,0 +1,58 @@
+/**
+ * Byte classes for what is not code: each word of four bytes has one of many kinds, written in those classes that code leaves free,
+ * one to a byte. The coder of residuals looks at the classes of whole words.
+ */
+import type { ByteClasses } from './projection.ts';
+
+/** The classes that are used: 13, 14 and 15, as the digits of a kind. */
+const FIRST_CLASS = 13;
+const DIGITS = 3;
+
+/** Kinds of words, below 81. Those of one row follow one another. */
+export const RELOCATION_KINDS = 1;
+export const SYMBOL_KINDS = 7;
+export const BTF_OTHER_KIND = 13;
+export const BTF_ID_KIND = 14;
+export const BTF_NAME_KIND = 15;
+export const TABLE_KIND = 16;
+export const TEXT_KIND = 17;
+export const CHECKSUM_KIND = 18;
+export const UNWIND_KIND = 19;
+export const HEADER_KIND = 20;
+export const SIGNATURE_KIND = 21;
+
+function digitOf(kind: number, place: number): number {
+  return FIRST_CLASS + (Math.floor(kind / DIGITS ** place) % DIGITS);
+}
+
+function mark(classes: ByteClasses, at: number, digit: number): void {
+  const shift = (at & 1) << 2;
+  classes[at >>> 1] = (classes[at >>> 1]! & ~(15 << shift)) | (digit << shift);
+}
+
+/** Marks one word, at any offset. */
+export function markWord(classes: ByteClasses, at: number, kind: number): void {
+  for (let place = 0; place < 4; place++) mark(classes, at + place, digitOf(kind, place));
+}
+
+/**
+ * Marks rows of whole words.
+ * @param kinds of the words of one row
+ */
+export function markRows(classes: ByteClasses, from: number, to: number, kinds: readonly number[]): void {
+  const rowBytes = kinds.length * 4;
+  const row = Uint8Array.from({ length: rowBytes }, (_, place) => digitOf(kinds[place >>> 2]!, place & 3));
+  if ((from & 1) === 1) {
+    for (let at = from; at < to; at++) mark(classes, at, row[(at - from) % rowBytes]!);
+    return;
+  }
+  const packed = Uint8Array.from({ length: rowBytes / 2 }, (_, pair) => row[pair * 2]! | (row[pair * 2 + 1]! << 4));
+  const end = to - ((to - from) % rowBytes);
+  for (let at = from; at < end; at += rowBytes) classes.set(packed, at >>> 1);
+  for (let at = end; at < to; at++) mark(classes, at, row[(at - from) % rowBytes]!);
+}
+
+/** The kinds of the six words of a relocation or symbol, from their first. */
+export function sixKinds(first: number): readonly number[] {
+  return [0, 1, 2, 3, 4, 5].map((word) => first + word);
+}
