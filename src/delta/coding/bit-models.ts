@@ -9,7 +9,7 @@ const COUNT_MASK = (1 << COUNT_BITS) - 1;
 const PROBABILITY_MASK = ~COUNT_MASK;
 
 /** A probability of one half that has seen nothing. */
-export const FRESH_SLOT = 1 << 31;
+const FRESH_SLOT = 1 << 31;
 
 /** How far a slot moves after so many bits, in 1/65536 of 8 times the error. */
 const STEPS = Int32Array.from({ length: COUNT_MASK + 1 }, (_, count) => Math.floor(16384 / (count + count + 3)));

@@ -1,7 +1,7 @@
 /**
- * The model of literals. docs/formats/residual-coding.md describes it. Each byte is foretold by the one to four bytes before it, by the two
- * before the last, and by what followed the last place where the literals went the same way. Blocks that nothing foretells (signatures) are
- * as they are.
+ * The model of literals. docs/formats/residual-coding.md describes it. Each byte is foretold by the last one, two and four bytes, by the two
+ * before the last, by the fourth before it, and by what followed where the literals went the same way before. Blocks that nothing foretells
+ * (signatures) are as they are.
  */
 import { BitModels } from './bit-models.ts';
 import { hash, Mixer } from './mixer.ts';
@@ -20,10 +20,10 @@ const RANDOM_BYTES = 51;
 const EVEN = 1 << (PROBABILITY_BITS - 1);
 
 /** Slots of a context as powers of two: small records do not pay for large tables. */
-const MOST_SLOT_BITS = 18;
+const MOST_SLOT_BITS = 19;
 const LEAST_SLOT_BITS = 10;
 
-const LIMIT = 10;
+const LIMIT = 8;
 const RATE = 6;
 
 /** Bytes that are alike before a match is trusted. */
@@ -46,11 +46,11 @@ export class LiteralModel {
   #match = 0;
   #matched = 0;
   #wasRaw = 0;
-  /** The last four bytes, the last one lowest, and the two before them. */
+  /** The last four bytes, the last one lowest, and the one before them. */
   #last = 0;
   #before = 0;
 
-  /** @param bytes of the record: less than a MiB make do with smaller tables. */
+  /** @param bytes of the record: less than two MiB make do with smaller tables. */
   constructor(bytes: number) {
     const slotBits = slotBitsFor(bytes, LEAST_SLOT_BITS, MOST_SLOT_BITS);
     const sets = 8 * MATCH_CLASSES;
@@ -93,10 +93,10 @@ export class LiteralModel {
     const trust = matched > 0 ? Math.min(MATCH_CLASSES - 1, 1 + matchClass) : 0;
     mixer.c0 = hash(last & 0xff, 1);
     mixer.c1 = hash(last & 0xffff, 2);
-    mixer.c2 = hash(last & 0xffffff, 3);
+    mixer.c2 = hash(last & 0xffff00, 3);
     mixer.c3 = hash(last, 4);
-    mixer.c4 = hash(last >>> 8, hash(this.#before & 0xff, 5));
-    mixer.c5 = hash(foretold, hash(trust, 6));
+    mixer.c4 = hash(last >>> 24, 5);
+    mixer.c5 = matched > 0 ? hash(foretold, hash(trust, 6)) : hash(last & 0xff00, 7);
     mixer.pickBuckets(0);
     let node = 1;
     for (let shift = 7; shift >= 0; shift--) {
@@ -125,12 +125,12 @@ export class LiteralModel {
 
   #remember(byte: number): void {
     this.#history[this.#historyAt++ & this.#historyMask] = byte;
-    this.#before = ((this.#before << 8) | (this.#last >>> 24)) & 0xffff;
+    this.#before = this.#last >>> 24;
     this.#last = (this.#last << 8) | byte;
   }
 
   #hashOfLast(): number {
-    return hash(this.#last, this.#before & 0xff) >>> this.#placeShift;
+    return hash(this.#last, this.#before) >>> this.#placeShift;
   }
 
   #findMatch(): void {
