@@ -36,11 +36,19 @@ export interface PlacedSections {
 
 const SHF_TLS = 0x400;
 
-function isLoaded({ flags, address, size, type }: ElfSection): boolean {
+/** Beyond all addresses that processors have, and near enough that twice a difference is a safe integer. */
+const ADDRESS_LIMIT = 2 ** 50;
+
+function isLoaded(section: ElfSection): boolean {
+  const { flags, size, type } = section;
   // Thread-local zeros share their addresses with what follows.
-  return (
-    (flags & SHF_ALLOC) !== 0 && size > 0 && Number.isSafeInteger(address) && !(type === SHT_NOBITS && flags & SHF_TLS)
-  );
+  const isShared = type === SHT_NOBITS && (flags & SHF_TLS) !== 0;
+  return (flags & SHF_ALLOC) !== 0 && size > 0 && isWithinReach(section) && !isShared;
+}
+
+/** Written so that NaN fails. */
+function isWithinReach({ address, offset, size }: ElfSection): boolean {
+  return Math.abs(address) < ADDRESS_LIMIT && offset < ADDRESS_LIMIT && size < ADDRESS_LIMIT;
 }
 
 /** How sections move that stay where they are. */
@@ -77,7 +85,7 @@ export function placeSections(elf: Elf, base = baseOf(elf)): PlacedSections {
     end = oldAddress + old.size;
   }
   for (const old of elf.sections) {
-    if (isLoaded(old) || old.type === SHT_NOBITS || end + old.size >= 2 ** 32) continue;
+    if (isLoaded(old) || !isWithinReach(old) || old.type === SHT_NOBITS || end + old.size >= 2 ** 32) continue;
     sections.push({ old, oldAddress: end });
     end += old.size;
   }
@@ -135,7 +143,7 @@ export function counterparts(old: readonly PlacedSection[], next: Elf): (ElfSect
   return old.map(({ old: { name, type, flags } }) => {
     const section = found.get(name)?.shift();
     const alike = section !== undefined && section.type === type && (section.flags & SHF_ALLOC) === (flags & SHF_ALLOC);
-    return alike && Number.isSafeInteger(section.address) ? section : undefined;
+    return alike && isWithinReach(section) ? section : undefined;
   });
 }
 
