@@ -50,7 +50,7 @@ export class LiteralModel {
   #last = 0;
   #before = 0;
 
-  /** @param bytes of the record: less than two MiB make do with smaller tables. */
+  /** @param bytes of the record: less than a MiB make do with smaller tables. */
   constructor(bytes: number) {
     const slotBits = slotBitsFor(bytes, LEAST_SLOT_BITS, MOST_SLOT_BITS);
     const sets = 8 * MATCH_CLASSES;

@@ -25,6 +25,17 @@ const STATE_BYTES = 4;
 
 const FIRST_BYTES = 1 << 12;
 
+/** The number with the most zero bits at its end of `range` from `low` on: zero bytes at the end are not stored. */
+function roundest(low: number, range: number): number {
+  const top = low + range - 1;
+  for (let bits = 31; bits > 0; bits--) {
+    const unit = 2 ** bits;
+    const rounded = Math.ceil(low / unit) * unit;
+    if (rounded <= top) return rounded;
+  }
+  return low;
+}
+
 export class RangeEncoder implements BitCoder {
   #codedBits = 0;
   #bytes = new Uint8Array(FIRST_BYTES);
@@ -56,17 +67,7 @@ export class RangeEncoder implements BitCoder {
 
   /** All that was coded. The coder is of no use afterwards. */
   finish(): Uint8Array {
-    // The number with the most zeros at its end that is in the range: those are not stored.
-    const top = this.#low + this.#range - 1;
-    let end = this.#low;
-    for (let bits = 31; bits > 0; bits--) {
-      const unit = 2 ** bits;
-      const rounded = Math.ceil(this.#low / unit) * unit;
-      if (rounded <= top) {
-        end = rounded;
-        break;
-      }
-    }
+    const end = roundest(this.#low, this.#range);
     if (end > 0xffffffff) this.#carry();
     this.#low = end >>> 0;
     const least = this.#length;
@@ -135,9 +136,16 @@ export class RangeDecoder implements BitCoder {
     return bit;
   }
 
-  /** @throws OsupdError `damaged-delta` where stored bytes are left over. */
+  /** @throws OsupdError `damaged-delta` where stored bytes are left over, or the last ones are not as the encoder makes them. */
   finish(): void {
-    if (this.#at < this.#stored.length) throw damagedDelta(`bytes follow the ${this.#what}`);
+    const stored = this.#stored;
+    const { length } = stored;
+    let last = 0;
+    for (let at = this.#at - STATE_BYTES; at < this.#at; at++) last = last * 256 + (stored[at] ?? 0);
+    const low = (last - this.#code) >>> 0;
+    const isEnd = this.#at >= length && roundest(low, this.#range) >>> 0 === last;
+    const hasZeros = length > this.#at - STATE_BYTES && stored[length - 1] === 0;
+    if (!isEnd || hasZeros) throw damagedDelta(`bytes follow the ${this.#what}`);
   }
 
   #next(): number {

@@ -46,7 +46,7 @@ export class ResidualModel {
   #middleHistory = 0;
   #smallHistory = 0;
 
-  /** @param bytes of the record: less than half a MiB make do with smaller tables. */
+  /** @param bytes of the record: less than 256 KiB make do with smaller tables. */
   constructor(bytes: number) {
     const slotBits = slotBitsFor(bytes, LEAST_SLOT_BITS, MOST_SLOT_BITS);
     this.#smalls = new Mixer({ slotBits: slotBits - 2, sets: 16, corrections: 256, limit: SMALL_LIMIT, rate: RATE });
