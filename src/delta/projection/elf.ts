@@ -13,20 +13,13 @@ export const ET_DYN = 3;
 export const EM_X86_64 = 62;
 export const EM_AARCH64 = 183;
 
-export const PT_LOAD = 1;
-
 export const SHT_PROGBITS = 1;
 export const SHT_SYMTAB = 2;
 export const SHT_STRTAB = 3;
 export const SHT_RELA = 4;
 export const SHT_DYNAMIC = 6;
-export const SHT_NOTE = 7;
 export const SHT_NOBITS = 8;
-export const SHT_REL = 9;
 export const SHT_DYNSYM = 11;
-export const SHT_INIT_ARRAY = 14;
-export const SHT_FINI_ARRAY = 15;
-export const SHT_PREINIT_ARRAY = 16;
 export const SHT_RELR = 19;
 
 export const SHF_WRITE = 1;
@@ -206,10 +199,4 @@ export function readElf(bytes: Uint8Array): Elf | undefined {
     segments: readSegments(view, segmentsAt, segmentCount),
     sections: readSections(bytes, view, sectionsAt, sectionCount, view.getUint16(62, true)),
   };
-}
-
-/** A section's bytes in the file: a view; none for SHT_NOBITS. */
-export function contentOf(elf: Elf, section: ElfSection): Uint8Array {
-  if (section.type === SHT_NOBITS) return elf.bytes.subarray(0, 0);
-  return elf.bytes.subarray(section.offset, section.offset + section.size);
 }

@@ -7,7 +7,7 @@ import type { Projection } from './projection.ts';
 import { relocatable } from './relocatable.ts';
 
 /** In the order in which they are tried. */
-export const PROJECTIONS: readonly Projection[] = [relocatable, linked];
+const PROJECTIONS: readonly Projection[] = [relocatable, linked];
 
 const BY_NAME = new Map(PROJECTIONS.map((projection) => [projection.name, projection]));
 

@@ -133,7 +133,7 @@ class SectionGuesser {
 }
 
 /** The section of the new file that an old one became: of its name, of the same order among those. */
-export function counterparts(old: readonly PlacedSection[], next: Elf): (ElfSection | undefined)[] {
+function counterparts(old: readonly PlacedSection[], next: Elf): (ElfSection | undefined)[] {
   const found = new Map<string, ElfSection[]>();
   for (const section of next.sections) {
     const known = found.get(section.name);
