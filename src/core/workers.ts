@@ -1,6 +1,6 @@
 /** A pool of worker threads that run jobs of one kind; errors come back as the OsupdErrors they were. */
 import { availableParallelism } from 'node:os';
-import { parentPort, Worker } from 'node:worker_threads';
+import { parentPort, type ResourceLimits, Worker } from 'node:worker_threads';
 import { type ErrorCode, OsupdError, toOsupdError } from './errors.ts';
 
 interface Answer<Result> {
@@ -29,6 +29,8 @@ export interface WorkerPoolOptions {
   readonly size?: number;
   /** JavaScript heap of each worker in MiB; the runtime's own limit by default. */
   readonly heapMegabytes?: number;
+  /** Part of it that is filled with new objects before garbage is collected: few MiB save memory and cost some time. */
+  readonly youngMegabytes?: number;
 }
 
 /**
@@ -43,7 +45,7 @@ export function workerModule(callerUrl: string, name: string): URL {
 export class WorkerPool<Job, Result> {
   readonly size: number;
   readonly #module: URL;
-  readonly #heapMegabytes: number | undefined;
+  readonly #limits: ResourceLimits;
   readonly #idle: Worker[] = [];
   readonly #running = new Map<Worker, Pending<Job, Result>>();
   readonly #waiting: Pending<Job, Result>[] = [];
@@ -52,7 +54,11 @@ export class WorkerPool<Job, Result> {
   constructor(module: URL, options: WorkerPoolOptions = {}) {
     this.size = Math.max(1, options.size ?? availableParallelism());
     this.#module = module;
-    this.#heapMegabytes = options.heapMegabytes;
+    const { heapMegabytes, youngMegabytes } = options;
+    this.#limits = {
+      ...(heapMegabytes === undefined ? {} : { maxOldGenerationSizeMb: heapMegabytes }),
+      ...(youngMegabytes === undefined ? {} : { maxYoungGenerationSizeMb: youngMegabytes }),
+    };
   }
 
   /**
@@ -92,9 +98,7 @@ export class WorkerPool<Job, Result> {
   }
 
   #start(): Worker {
-    const limits =
-      this.#heapMegabytes === undefined ? {} : { resourceLimits: { maxOldGenerationSizeMb: this.#heapMegabytes } };
-    const worker = new Worker(this.#module, limits);
+    const worker = new Worker(this.#module, { resourceLimits: this.#limits });
     worker.on('message', (answer: Answer<Result>) => {
       const pending = this.#running.get(worker);
       if (pending === undefined) return;

@@ -1,10 +1,11 @@
 /** Brings the images of a delta that is at hand, with their objects, into a pool. */
 import type { Digest } from '../core/digest.ts';
+import { WorkerPool, workerModule } from '../core/workers.ts';
 import { ObjectBatch } from '../objects/ingest.ts';
 import type { Pool } from '../objects/pool.ts';
 import { type ApplyOptions, applyRecords } from './apply.ts';
 import type { DeltaFile } from './delta-file.ts';
-import { namedBy, planRecords } from './plan.ts';
+import type { PlanJob, PlannedDelta } from './plan-worker.ts';
 
 export interface Applied {
   /** Images that the pool did not have before. */
@@ -20,11 +21,8 @@ export interface Applied {
  * @throws OsupdError `not-found` when the pool lacks a from-image; as {@link applyRecords}.
  */
 export async function applyToPool(delta: DeltaFile, pool: Pool, options: ApplyOptions): Promise<Applied> {
-  const images = new Map<Digest, Uint8Array>();
-  for (const digest of delta.head.from) images.set(digest, await pool.readImage(digest));
-  const rebuilt = await delta.head.rebuildImages(images);
   await using batch = await ObjectBatch.open(pool);
-  const plan = planRecords(delta.head, namedBy(new Map([...images, ...rebuilt])), (digest) => batch.has(digest));
+  const { images: rebuilt, plan } = await planOnThread(delta, pool);
   try {
     await applyRecords(plan, delta.read, batch, options);
   } finally {
@@ -38,4 +36,20 @@ export async function applyToPool(delta: DeltaFile, pool: Pool, options: ApplyOp
   }
   await batch.close();
   return { images: added, added: { ...batch.added }, read: plan.fetchBytes };
+}
+
+/** The runtime would take 48: a third of what the trees of a system need. */
+const YOUNG_MEGABYTES = 6;
+
+/** Trees take more memory than anything that comes after them. It is given back with the thread. */
+async function planOnThread({ head }: DeltaFile, pool: Pool): Promise<PlannedDelta> {
+  const threads = new WorkerPool<PlanJob, PlannedDelta>(workerModule(import.meta.url, './plan-worker'), {
+    size: 1,
+    youngMegabytes: YOUNG_MEGABYTES,
+  });
+  try {
+    return await threads.run({ head: head.bytes, pool: pool.directory });
+  } finally {
+    await threads.close();
+  }
 }

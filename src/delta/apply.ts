@@ -27,6 +27,9 @@ const WORKING_BYTES = 64 << 20;
 /** Threads that decode; what more of them would win, the disk loses. */
 const MAX_THREADS = 4;
 
+/** New objects of a thread: it makes few of them that stay. */
+const YOUNG_MEGABYTES = 3;
+
 /** Objects of fewer bytes are made before a thread has started. */
 const THREADED_BYTES = 4 << 20;
 
@@ -94,8 +97,11 @@ class ApplyRun implements AsyncDisposable {
   constructor(batch: ObjectBatch, options: ApplyOptions, threads: number) {
     this.#batch = batch;
     this.#options = options;
-    if (threads > 0)
-      this.#threads = new WorkerPool(workerModule(import.meta.url, './decode-worker'), { size: threads });
+    if (threads === 0) return;
+    this.#threads = new WorkerPool(workerModule(import.meta.url, './decode-worker'), {
+      size: threads,
+      youngMegabytes: YOUNG_MEGABYTES,
+    });
   }
 
   /** Reads the records of one range. Small ones may still be decoded when it returns. */

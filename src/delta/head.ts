@@ -30,7 +30,7 @@ export function readHead(bytes: Uint8Array): DeltaHead {
   );
   expectSum(header.records, prologue.payload, 'records');
   expectSum(header.images, prologue.images, 'images');
-  return new DeltaHead(header, bytes.subarray(imagesAt), bytes.length, prologue.payload);
+  return new DeltaHead(bytes, header, bytes.subarray(imagesAt), prologue.payload);
 }
 
 function expectSum(parts: readonly { readonly stored: number }[], expected: number, what: string): void {
@@ -39,17 +39,22 @@ function expectSum(parts: readonly { readonly stored: number }[], expected: numb
 }
 
 export class DeltaHead {
+  /** What it was read from. */
+  readonly bytes: Uint8Array;
   readonly header: Header;
-  /** Bytes of the head; the payload follows. */
-  readonly size: number;
   readonly payloadSize: number;
   readonly #imageSection: Uint8Array;
 
-  constructor(header: Header, imageSection: Uint8Array, size: number, payloadSize: number) {
+  constructor(bytes: Uint8Array, header: Header, imageSection: Uint8Array, payloadSize: number) {
+    this.bytes = bytes;
     this.header = header;
-    this.size = size;
     this.payloadSize = payloadSize;
     this.#imageSection = imageSection;
+  }
+
+  /** Bytes of the head; the payload follows. */
+  get size(): number {
+    return this.bytes.length;
   }
 
   /** Images that a device must have. */
@@ -69,26 +74,30 @@ export class DeltaHead {
    * from-image that was not given.
    */
   async rebuildImages(from: ReadonlyMap<Digest, Uint8Array>): Promise<Map<Digest, Uint8Array>> {
+    const known = await this.rebuildTrees(from);
+    return new Map(this.to.map((digest) => [digest, known.get(digest)!.bytes]));
+  }
+
+  /** The same with all from-images and to-images, and their trees. */
+  async rebuildTrees(from: ReadonlyMap<Digest, Uint8Array>): Promise<Map<Digest, KnownImage>> {
     const known: KnownImage[] = this.from.map((digest) => knownImage(digest, from.get(digest)));
-    const rebuilt = new Map<Digest, Uint8Array>();
     let at = 0;
     for (const [index, digest] of this.to.entries()) {
       const part = this.header.images[index] as ImagePart;
-      const bytes = await decodeImagePart(part, this.#imageSection.subarray(at, at + part.stored), known);
+      const { bytes, tree } = await decodeImagePart(part, this.#imageSection.subarray(at, at + part.stored), known);
       at += part.stored;
-      known.push(knownImage(digest, bytes));
-      rebuilt.set(digest, bytes);
+      known.push(knownImage(digest, bytes, tree));
     }
-    return rebuilt;
+    return new Map([...this.from, ...this.to].map((digest, index) => [digest, known[index]!]));
   }
 }
 
-function knownImage(digest: Digest, bytes: Uint8Array | undefined): KnownImage {
+function knownImage(digest: Digest, bytes: Uint8Array | undefined, tree?: Tree): KnownImage {
   if (bytes === undefined) throw new OsupdError('not-found', 'the delta starts from this image', { where: digest });
   const found = fsverityDigest(bytes);
   if (found !== digest)
     throw new OsupdError('verification-failed', `the image has the digest ${found}`, { where: digest });
-  return new LazyImage(bytes, digest);
+  return new LazyImage(bytes, digest, tree);
 }
 
 /** Few images are bases: a tree is made when it is asked for. */
@@ -97,9 +106,10 @@ class LazyImage implements KnownImage {
   readonly #digest: Digest;
   #tree: Tree | undefined;
 
-  constructor(bytes: Uint8Array, digest: Digest) {
+  constructor(bytes: Uint8Array, digest: Digest, tree: Tree | undefined) {
     this.bytes = bytes;
     this.#digest = digest;
+    this.#tree = tree;
   }
 
   get tree(): Tree {

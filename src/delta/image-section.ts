@@ -124,23 +124,24 @@ function imageOf(tree: Tree, version: FormatVersion): Buffer {
 /**
  * Makes an image from its part of the image section.
  * @param known the images that parts may count as bases, in their order.
+ * @returns its bytes, and its tree where that came before them.
  * @throws OsupdError `damaged-delta`. The caller checks the image's digest.
  */
 export async function decodeImagePart(
   part: ImagePart,
   stored: Uint8Array,
   known: readonly KnownImage[],
-): Promise<Uint8Array> {
+): Promise<{ bytes: Uint8Array; tree?: Tree }> {
   const { method, raw, digests } = part;
   const base = part.base === undefined ? undefined : known[part.base];
   const codec = codecNamed(part.codec);
   const frame = stored.subarray(0, stored.length - digests * 32);
   const decode = (bases: readonly Base[]) => collect(codec.decode(streamOf(frame), bases, [raw]));
-  if (method === 'whole') return decode(codec.usesBases && base ? [memoryBase(base.bytes)] : []);
+  if (method === 'whole') return { bytes: await decode(codec.usesBases && base ? [memoryBase(base.bytes)] : []) };
   const columns = await decode(codec.usesBases && base ? [memoryBase(columnsOf(base))] : []);
   const tree = readTreeForm({ columns, digests: stored.subarray(frame.length) }, base?.tree);
   try {
-    return imageOf(tree, method === 'tree-v0' ? 0 : 1);
+    return { bytes: imageOf(tree, method === 'tree-v0' ? 0 : 1), tree };
   } catch (error) {
     if (!(error instanceof OsupdError)) throw error;
     throw damagedDelta(`a tree in the delta cannot be an image: ${error.message}`, undefined, error);
