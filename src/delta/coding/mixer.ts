@@ -98,22 +98,65 @@ export class Mixer {
 
   /** Finds one slot for each context: for bits that are coded with node 0. */
   pick(): void {
-    this.#at0 = this.#slot(0, spread(this.c0));
-    this.#at1 = this.#slot(1, spread(this.c1));
-    this.#at2 = this.#slot(2, spread(this.c2));
-    this.#at3 = this.#slot(3, spread(this.c3));
-    this.#at4 = this.#slot(4, spread(this.c4));
-    this.#at5 = this.#slot(5, spread(this.c5));
+    const slots = this.#slots;
+    const bits = this.#slotBits;
+    const mask = (1 << bits) - 1;
+    const mixed0 = spread(this.c0);
+    const mixed1 = spread(this.c1);
+    const mixed2 = spread(this.c2);
+    const mixed3 = spread(this.c3);
+    const mixed4 = spread(this.c4);
+    const mixed5 = spread(this.c5);
+    const at0 = (0 << bits) + (mixed0 & mask);
+    const at1 = (1 << bits) + (mixed1 & mask);
+    const at2 = (2 << bits) + (mixed2 & mask);
+    const at3 = (3 << bits) + (mixed3 & mask);
+    const at4 = (4 << bits) + (mixed4 & mask);
+    const at5 = (5 << bits) + (mixed5 & mask);
+    // All are read before the first one is looked at: what is not in the cache comes at the same time.
+    const slot0 = slots[at0]!;
+    const slot1 = slots[at1]!;
+    const slot2 = slots[at2]!;
+    const slot3 = slots[at3]!;
+    const slot4 = slots[at4]!;
+    const slot5 = slots[at5]!;
+    this.#at0 = this.#slot(at0, slot0, mixed0 >>> 24);
+    this.#at1 = this.#slot(at1, slot1, mixed1 >>> 24);
+    this.#at2 = this.#slot(at2, slot2, mixed2 >>> 24);
+    this.#at3 = this.#slot(at3, slot3, mixed3 >>> 24);
+    this.#at4 = this.#slot(at4, slot4, mixed4 >>> 24);
+    this.#at5 = this.#slot(at5, slot5, mixed5 >>> 24);
   }
 
   /** Finds a bucket for each context: for the next four bits, coded with nodes 1 to 15. `salt` tells halves of a byte apart. */
   pickBuckets(salt: number): void {
-    this.#at0 = this.#bucket(0, spread((this.c0 + salt) | 0));
-    this.#at1 = this.#bucket(1, spread((this.c1 + salt) | 0));
-    this.#at2 = this.#bucket(2, spread((this.c2 + salt) | 0));
-    this.#at3 = this.#bucket(3, spread((this.c3 + salt) | 0));
-    this.#at4 = this.#bucket(4, spread((this.c4 + salt) | 0));
-    this.#at5 = this.#bucket(5, spread((this.c5 + salt) | 0));
+    const slots = this.#slots;
+    const bits = this.#slotBits;
+    const mask = (1 << bits) - BUCKET;
+    const check0 = spread((this.c0 + salt) | 0) | 1;
+    const check1 = spread((this.c1 + salt) | 0) | 1;
+    const check2 = spread((this.c2 + salt) | 0) | 1;
+    const check3 = spread((this.c3 + salt) | 0) | 1;
+    const check4 = spread((this.c4 + salt) | 0) | 1;
+    const check5 = spread((this.c5 + salt) | 0) | 1;
+    const at0 = (0 << bits) + (check0 & mask);
+    const at1 = (1 << bits) + (check1 & mask);
+    const at2 = (2 << bits) + (check2 & mask);
+    const at3 = (3 << bits) + (check3 & mask);
+    const at4 = (4 << bits) + (check4 & mask);
+    const at5 = (5 << bits) + (check5 & mask);
+    const slot0 = slots[at0]!;
+    const slot1 = slots[at1]!;
+    const slot2 = slots[at2]!;
+    const slot3 = slots[at3]!;
+    const slot4 = slots[at4]!;
+    const slot5 = slots[at5]!;
+    this.#at0 = slot0 === check0 ? at0 : this.#bucket(at0, check0);
+    this.#at1 = slot1 === check1 ? at1 : this.#bucket(at1, check1);
+    this.#at2 = slot2 === check2 ? at2 : this.#bucket(at2, check2);
+    this.#at3 = slot3 === check3 ? at3 : this.#bucket(at3, check3);
+    this.#at4 = slot4 === check4 ? at4 : this.#bucket(at4, check4);
+    this.#at5 = slot5 === check5 ? at5 : this.#bucket(at5, check5);
   }
 
   /**
@@ -191,12 +234,9 @@ export class Mixer {
   }
 
   /** The slot of a context: one of two neighbours. The less used one is taken over where neither is the context's. */
-  #slot(input: number, mixed: number): number {
-    const slots = this.#slots;
-    const at = (input << this.#slotBits) + (mixed & ((1 << this.#slotBits) - 1));
-    const check = mixed >>> 24;
-    const here = slots[at]!;
+  #slot(at: number, here: number, check: number): number {
     if (((here >>> CHECK_SHIFT) & CHECK_MASK) === check) return at;
+    const slots = this.#slots;
     const there = slots[at ^ 1]!;
     if (((there >>> CHECK_SHIFT) & CHECK_MASK) === check) return at ^ 1;
     const taken = (here & COUNT_MASK) <= (there & COUNT_MASK) ? at : at ^ 1;
@@ -204,12 +244,9 @@ export class Mixer {
     return taken;
   }
 
-  /** The bucket of a context: one of two neighbours, likewise. */
-  #bucket(input: number, mixed: number): number {
+  /** The bucket of a context that is not at `at`: its neighbour, or the less used one of the two. */
+  #bucket(at: number, check: number): number {
     const slots = this.#slots;
-    const at = (input << this.#slotBits) + (mixed & ((1 << this.#slotBits) - BUCKET));
-    const check = mixed | 1;
-    if (slots[at] === check) return at;
     const other = at ^ BUCKET;
     if (slots[other] === check) return other;
     const taken = (slots[at + 1]! & COUNT_MASK) <= (slots[other + 1]! & COUNT_MASK) ? at : other;
