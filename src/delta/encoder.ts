@@ -8,9 +8,8 @@ import { type EncodeOptions, oneMember } from './codec.ts';
 import { encodeZstdStream, zstd } from './codecs/zstd.ts';
 import { compressionMemory } from './codecs/zstd-frame.ts';
 import { codecNamed } from './codecs.ts';
-import type { Encoded, EncodeJob } from './encode-worker.ts';
+import type { ContentKind, Encoded, EncodeJob } from './encode-worker.ts';
 import type { Group } from './groups.ts';
-import type { Kind } from './kinds.ts';
 import { type ObjectReader, openExactly } from './object-reader.ts';
 import { streamBase } from './read-base.ts';
 import type { Spool, Spooled } from './spool.ts';
@@ -61,7 +60,7 @@ export class Encoder implements AsyncDisposable {
     try {
       const bases = base === undefined ? [] : [Uint8Array.from(base)];
       const options = oneMember(target.length, bases.length, this.#effort);
-      return await this.#run(Uint8Array.from(target), bases, 'other', options);
+      return await this.#run(Uint8Array.from(target), bases, 'image', options);
     } finally {
       release();
     }
@@ -113,7 +112,7 @@ export class Encoder implements AsyncDisposable {
   async #run(
     target: Uint8Array<ArrayBuffer>,
     bases: readonly Uint8Array<ArrayBuffer>[],
-    kind: Kind,
+    kind: ContentKind,
     options: EncodeOptions,
   ): Promise<Encoded> {
     const moved = [target.buffer, ...bases.map(({ buffer }) => buffer)];
