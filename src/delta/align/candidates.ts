@@ -5,7 +5,7 @@
 
 /** A stretch goes on over differences while its score, equal bytes less two a difference, stays within the fall below its best. */
 const DIFFERENCE_COST = 2;
-const DEEPEST_FALL = 32;
+const DEEPEST_FALL = 64;
 
 /** Bytes that all extensions may look at, for each byte of the new file: in regular data everything is like everything. */
 const MOST_WORK = 32;
@@ -45,12 +45,15 @@ export class Candidates {
     };
   }
 
-  /** Adds the stretch around equal bytes of the new file, from..to; where it is in one already, nothing. */
-  add(from: number, to: number, distance: number): void {
+  /**
+   * Adds the stretch around equal bytes of the new file, from..to; where it is in one already, nothing. For each distance they rise.
+   * @param most how many bytes it may go on, to either side.
+   */
+  add(from: number, to: number, distance: number, most: number): void {
     const reach = this.#reach.get(distance) ?? 0;
     if (to <= reach) return;
-    const start = from < reach ? reach : this.#extendBack(from, distance, reach);
-    const end = this.#extendAhead(to, distance);
+    const start = from < reach ? reach : this.#extendBack(from, distance, Math.max(reach, from - most));
+    const end = this.#extendAhead(to, distance, to + most);
     this.#reach.set(distance, end);
     if (this.#count === this.#starts.length) {
       const size = 2 * this.#count;
@@ -63,10 +66,10 @@ export class Candidates {
     this.#distances[this.#count++] = distance;
   }
 
-  #extendAhead(at: number, distance: number): number {
+  #extendAhead(at: number, distance: number, to: number): number {
     const old = this.#old;
     const next = this.#next;
-    const last = Math.min(next.length, old.length - distance, at + this.#workLeft);
+    const last = Math.min(next.length, old.length - distance, to, at + this.#workLeft);
     let score = 0;
     let best = 0;
     let end = at;

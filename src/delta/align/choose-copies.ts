@@ -23,8 +23,8 @@ const DIFFERENCE_BITS = 10;
 /** How far is near. */
 const NEAR = 8;
 
-/** States at a time; of more candidates the worst are left out. */
-const MOST_STATES = 16;
+/** States at a time. */
+const MOST_STATES = 24;
 /** Equal bytes in which nothing else can become better. */
 const LONG_RUN = 24;
 
@@ -50,6 +50,8 @@ class Chooser {
   readonly #cost = new Float64Array(MOST_STATES);
   readonly #differedAt = new Float64Array(MOST_STATES);
   readonly #difference = new Int32Array(MOST_STATES);
+  /** Of the copy before that with another distance. */
+  readonly #earlier = new Float64Array(MOST_STATES);
   readonly #start = new Uint32Array(MOST_STATES);
   readonly #before = new Int32Array(MOST_STATES);
   /** The stretch's number among the ways, -1 until somebody goes on from it. */
@@ -60,6 +62,7 @@ class Chooser {
   #literalWay = -1;
   /** Of the copy before the literal. */
   #literalDistance = 0;
+  #literalEarlier = 0;
 
   constructor(old: Uint8Array, next: Uint8Array, literalCosts: Uint8Array) {
     this.#old = old;
@@ -101,13 +104,17 @@ class Chooser {
     return best;
   }
 
-  /** A new state; it is entered as soon as that is cheap. */
+  /** A new state; it is entered as soon as that is cheap. Where there are too many, the best one and those that go on longest stay. */
   #open(distance: number, end: number): void {
     let state = this.#states;
     if (state < MOST_STATES) this.#states++;
     else {
-      state = 0;
-      for (let other = 1; other < MOST_STATES; other++) if (this.#cost[other]! > this.#cost[state]!) state = other;
+      const best = this.#best();
+      state = best === 0 ? 1 : 0;
+      for (let other = state + 1; other < MOST_STATES; other++) {
+        if (other !== best && this.#end[other]! < this.#end[state]!) state = other;
+      }
+      if (this.#end[state]! >= end) return;
     }
     this.#distance[state] = distance;
     this.#end[state] = end;
@@ -134,6 +141,7 @@ class Chooser {
     this.#cost[to] = this.#cost[from]!;
     this.#differedAt[to] = this.#differedAt[from]!;
     this.#difference[to] = this.#difference[from]!;
+    this.#earlier[to] = this.#earlier[from]!;
     this.#start[to] = this.#start[from]!;
     this.#before[to] = this.#before[from]!;
     this.#way[to] = this.#way[from]!;
@@ -162,6 +170,7 @@ class Chooser {
     this.#literalBefore = this.#wayOf(state);
     this.#literalWay = -1;
     this.#literalDistance = this.#distance[state]!;
+    this.#literalEarlier = this.#earlier[state]!;
   }
 
   /** Lets each state begin anew behind the best one or the literal where that is cheaper. */
@@ -172,15 +181,17 @@ class Chooser {
       const own = this.#cost[state]!;
       if (own <= bestCost && own <= literalCost) continue;
       const distance = this.#distance[state]!;
-      const fromBest = bestCost + seekBits(this.#distance[best]!, distance);
-      const fromLiteral = literalCost + seekBits(this.#literalDistance, distance);
+      const fromBest = bestCost + seekBits(this.#distance[best]!, this.#earlier[best]!, distance);
+      const fromLiteral = literalCost + seekBits(this.#literalDistance, this.#literalEarlier, distance);
       if (own <= fromBest && own <= fromLiteral) continue;
       if (fromBest < fromLiteral) {
         this.#before[state] = this.#wayOf(best);
         this.#cost[state] = fromBest;
+        this.#earlier[state] = this.#distance[best]!;
       } else {
         this.#before[state] = this.#wayOfLiteral();
         this.#cost[state] = fromLiteral;
+        this.#earlier[state] = this.#literalDistance === distance ? this.#literalEarlier : this.#literalDistance;
       }
       this.#start[state] = at;
       this.#way[state] = -1;
@@ -224,7 +235,8 @@ class Chooser {
   }
 }
 
-function seekBits(from: number, to: number): number {
-  const change = Math.abs(to - from);
+/** Where a copy goes on as one of the last two did, or near them. */
+function seekBits(last: number, earlier: number, distance: number): number {
+  const change = Math.min(Math.abs(distance - last), Math.abs(distance - earlier));
   return change === 0 ? SAME_DISTANCE_BITS : SEEK_BITS + 32 - Math.clz32(change);
 }
