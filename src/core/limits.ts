@@ -135,8 +135,11 @@ export const MAX_DELTA_CODECS = 64;
 /** Bases and content of the codec brotli-base: it is slow to make, and for texts, of which groups are small. */
 export const MAX_BROTLI_CODEC_BYTES = 24 << 20;
 
-/** Memory of the codec zstd-base: twice the bases (as read, and in zstd) and once the content. The 47 MB of libnode.so fit. */
-export const MAX_DICTIONARY_CODEC_BYTES = 160 << 20;
+/**
+ * Memory of the codec zstd-base: twice the bases (as read, and in zstd) and once the content. An initrd of 20 MB fits; of what is larger, the
+ * codec difference holds parts.
+ */
+export const MAX_DICTIONARY_CODEC_BYTES = 64 << 20;
 
 /** Name of a section of an ELF file: what linkers and kernels write stays below 100. */
 export const MAX_ELF_NAME_BYTES = 255;

@@ -11,12 +11,12 @@ import { RecordMemory } from '../projection/projection.ts';
 import { readBases } from '../read-base.ts';
 import { sum } from '../total-size.ts';
 import type { DifferenceObserver, StreamPositions } from './difference-observer.ts';
-import { fitsProjection, OldContent, type OldPart, partInMemory, projectedPart } from './difference-old.ts';
+import { fitsProjection, freeMemory, OldContent, type OldPart, partInMemory, projectedPart } from './difference-old.ts';
 import { type MemberPlan, type PlannedBase, PlanReader } from './difference-plan.ts';
 import { readSegment, type Segment } from './difference-segment.ts';
 import { StoredBytes } from './stored-bytes.ts';
 
-/** Content is given on in pieces of about this size. */
+/** Content is given on in pieces of this size at most. */
 const OUTPUT_BYTES = 64 << 10;
 
 /** Bases up to this size are read at once; of larger ones only what is copied is. */
@@ -37,7 +37,7 @@ export async function* decodeDifference(
   observer?: DifferenceObserver,
 ): AsyncGenerator<Uint8Array> {
   await using source = new StoredBytes(stored);
-  const record = new RecordDecoder(bases, members, observer);
+  using record = new RecordDecoder(bases, members, observer);
   for (let left = sum(members); left > 0; ) {
     const segment = await readSegment(source, left);
     yield* record.decode(segment);
@@ -47,7 +47,7 @@ export async function* decodeDifference(
 }
 
 /** What goes on from segment to segment. */
-class RecordDecoder {
+class RecordDecoder implements Disposable {
   readonly #bases: readonly Base[];
   readonly #members: Iterator<number>;
   readonly #plans: PlanReader;
@@ -74,6 +74,7 @@ class RecordDecoder {
     const streams = new Streams(segment, this.#models);
     const window = new Uint8Array(segment.size);
     this.#observer?.segment(segment);
+    using _ = { [Symbol.dispose]: () => freeMemory(window) };
     let given = 0;
     for (let at = 0; at < window.length; ) {
       if (this.#done === this.#size) await this.#begin(plans);
@@ -84,16 +85,18 @@ class RecordDecoder {
         const step = this.#step(streams, window, at, end);
         // Waiting for nothing would cost as much as the step itself.
         at = typeof step === 'number' ? step : await step;
-        if (at - given < OUTPUT_BYTES) continue;
-        yield window.subarray(given, at);
-        given = at;
+        for (; at - given >= OUTPUT_BYTES; given += OUTPUT_BYTES) yield window.slice(given, given + OUTPUT_BYTES);
       }
       if (isWhole) this.#old.learn(window.subarray(first, end));
     }
     streams.finish();
     this.#observer?.segmentEnd();
     if (plans.remaining > 0) throw damagedDelta('a segment has more plans than members');
-    if (given < window.length) yield window.subarray(given);
+    if (given < window.length) yield window.slice(given);
+  }
+
+  [Symbol.dispose](): void {
+    this.#old.free();
   }
 
   /** Goes on with the next member. There is one: the segments are as long as all of them. */
@@ -105,6 +108,7 @@ class RecordDecoder {
     const { offset } = plans;
     const plan = this.#plans.read(plans);
     this.#observer?.member(plan, plans.offset - offset);
+    this.#old.free();
     this.#old = await this.#oldContent(plan);
   }
 

@@ -45,6 +45,14 @@ export function projectedPart(
   };
 }
 
+const MIN_FREED_BYTES = 64 << 10;
+
+/** Gives the memory of an array back at once: the runtime lets a hundred megabytes pile up before it looks which are in use. */
+export function freeMemory({ buffer, length }: Uint8Array): void {
+  // A small array may lie in a buffer that others use.
+  if (length >= MIN_FREED_BYTES && length === buffer.byteLength && buffer instanceof ArrayBuffer) buffer.transfer(0);
+}
+
 /** A part of it, and where that begins. */
 interface Place {
   readonly part: OldPart;
@@ -69,6 +77,14 @@ export class OldContent {
   find(offset: number): { readonly part: OldPart; readonly offset: number } {
     const place = this.#places.findLast(({ at }) => at <= offset)!;
     return { part: place.part, offset: offset - place.at };
+  }
+
+  /** Gives the memory of all parts back, which nobody else may use. */
+  free(): void {
+    for (const { part } of this.#places) {
+      if (part.bytes !== undefined) freeMemory(part.bytes);
+      if (part.classes !== undefined) freeMemory(part.classes);
+    }
   }
 
   /** Tells all parts what the new file is. */
