@@ -138,6 +138,14 @@ describe('the codec difference', () => {
     });
   }
 
+  it('reads the example of its documentation', async () => {
+    const stored = Buffer.from('41030308050b010000007fffc5d455c340000d4c7b40005cc41e59e316fa96ba18', 'hex');
+    const old = Buffer.from('listen on port 80 of every address, answer in English\n');
+    const next = Buffer.from('listen on port 81 of every address, answer in French and English\n');
+    expect((await decode(stored, { bases: [old], members: [next] })).toString()).toBe(next.toString());
+    expect(Buffer.from(encode({ bases: [old], members: [next] })).equals(stored)).toBe(true);
+  });
+
   it('stores little for an unchanged file, for a moved part and for bytes in between', async () => {
     const large = noise(200_000, 7);
     const moved = Buffer.concat([large.subarray(100_000), noise(100, 8), large.subarray(0, 100_000)]);
