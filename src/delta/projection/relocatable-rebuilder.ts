@@ -11,7 +11,8 @@ import { writeHeaders } from './relocatable-headers.ts';
 import type { RelocatableMemory } from './relocatable-memory.ts';
 import type { PlannedSection, RelocatablePlan } from './relocatable-plan.ts';
 import { type Relocatable, type RelocatableSection, viewOf } from './relocatable-sections.ts';
-import { moveRelocation, moveSymbol, type RelocationMaps, sectionSymbols } from './relocations.ts';
+import { patternOf, writePattern } from './relocation-pattern.ts';
+import { followSymbol, moveRelocation, moveSymbol, type RelocationMaps, sectionSymbols } from './relocations.ts';
 import {
   BTF_OTHER_KIND,
   CHECKSUM_KIND,
@@ -188,11 +189,27 @@ export class Rebuilder {
     return moveCode(this.#old, moved);
   }
 
+  /** Calls back with the offset of each row that comes where none went. */
+  #visitNewRows({ script }: PlannedSection, rowBytes: number, visit: (at: number) => void): void {
+    const { oldAt, newAt, lengths } = script!;
+    let oldEnd = 0;
+    let newEnd = 0;
+    for (let run = 0; run < oldAt.length; run++) {
+      const filled = Math.min(oldAt[run]! - oldEnd, newAt[run]! - newEnd);
+      for (let at = newEnd + filled; at < newAt[run]!; at += rowBytes) visit(at);
+      oldEnd = oldAt[run]! + lengths[run]!;
+      newEnd = newAt[run]! + lengths[run]!;
+    }
+  }
+
   #moveSymbols(section: RelocatableSection, planned: PlannedSection): void {
     const names = this.#places[section.link];
     const maps = { machine: this.#old.elf.machine, places: this.#places, indexes: this.#indexes };
     for (let at = 0; at + SYMBOL_BYTES <= planned.size; at += SYMBOL_BYTES)
       moveSymbol(this.#view, planned.offset + at, names, maps);
+    this.#visitNewRows(planned, SYMBOL_BYTES, (at) => {
+      if (at >= SYMBOL_BYTES) followSymbol(this.#view, planned.offset + at);
+    });
   }
 
   #moveRelocations(section: RelocatableSection, planned: PlannedSection): void {
@@ -207,5 +224,16 @@ export class Rebuilder {
     const host = this.#places[section.info];
     for (let at = 0; at + RELA_BYTES <= planned.size; at += RELA_BYTES)
       moveRelocation(this.#view, planned.offset + at, host, maps);
+    const pattern = patternOf(viewOf(this.#old.elf, section), this.#old.sections[section.info]);
+    this.#visitNewRows(planned, RELA_BYTES, (at) => {
+      const period = Math.max(pattern?.period ?? 1, 1) * RELA_BYTES;
+      if (at < period) return;
+      this.#bytes.copyWithin(
+        planned.offset + at,
+        planned.offset + at - period,
+        planned.offset + at - period + RELA_BYTES,
+      );
+    });
+    if (pattern !== undefined) writePattern(this.#view, planned, pattern);
   }
 }

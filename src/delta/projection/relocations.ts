@@ -51,6 +51,14 @@ export function moveSymbol(view: DataView, at: number, names: PlaceMap | undefin
   if (size > 0) view.setUint32(at + 16, Math.max(0, places.endAt(value + size) - start), true);
 }
 
+/** Writes a symbol at `at` that is nearest to the one before it: of its kind and section, right behind it. */
+export function followSymbol(view: DataView, at: number): void {
+  const before = at - SYMBOL_BYTES;
+  view.setUint32(at, view.getUint32(before, true), true);
+  view.setUint32(at + 4, view.getUint32(before + 4, true), true);
+  view.setUint32(at + 8, view.getUint32(before + 8, true) + view.getUint32(before + 16, true), true);
+}
+
 export interface RelocationMaps extends SectionMaps {
   /** As {@link sectionSymbols} gives it. */
   readonly sectionOf: Uint16Array;
