@@ -2,10 +2,11 @@
  * Code of relocatable files: jumps within a section are not relocated, so they are moved as in linked files. Every section is taken to be
  * at an address of its own, its offset in the file.
  */
+import { moveBranches } from './aarch64-branches.ts';
 import { AddressMap, CODE, OUTSIDE } from './address-map.ts';
 import type { EditScript } from './edit-script.ts';
 import { type ElfSection, EM_X86_64, SYMBOL_BYTES } from './elf.ts';
-import { LinkedFile } from './linked-file.ts';
+import { LinkedFile, OPCODE } from './linked-file.ts';
 import type { Relocatable } from './relocatable-sections.ts';
 import { X86Sweep } from './x86-64.ts';
 
@@ -26,7 +27,6 @@ class BlankedFile extends LinkedFile {
 }
 
 function sweep(file: LinkedFile, of: Relocatable, sections: readonly ElfSection[]): void {
-  if (of.elf.machine !== EM_X86_64) return;
   const starts = functionStarts(of);
   const x86 = new X86Sweep(file, () => {});
   for (const section of sections) {
@@ -70,8 +70,14 @@ export function blankedCode(of: Relocatable): Uint8Array {
     new AddressMap({ starts: Uint32Array.of(0), shifts: Int32Array.of(0), kinds: Uint8Array.of(OUTSIDE) }),
     0,
   );
-  sweep(file, of, codeOf(of));
+  if (of.elf.machine === EM_X86_64) sweep(file, of, codeOf(of));
+  else for (const section of codeOf(of)) moveBranches(file.view, section, () => 0);
   return bytes;
+}
+
+/** Classes that tell the bytes of an instruction apart. */
+function markWords(classes: Uint8Array, { offset, size }: ElfSection): void {
+  for (let at = offset; at < offset + size; at++) classes[at >>> 1]! |= (OPCODE + (at & 3)) << ((at & 1) << 2);
 }
 
 export function codeOf({ sections }: Relocatable): ElfSection[] {
@@ -96,10 +102,14 @@ export function moveCode(of: Relocatable, moved: readonly MovedCode[]): Uint8Arr
     kinds: Uint8Array.from(kinds),
   });
   const file = new LinkedFile(of.elf, [], map, 0);
-  sweep(
-    file,
-    of,
-    moved.map(({ section }) => section),
-  );
+  const sections = moved.map(({ section }) => section);
+  if (of.elf.machine === EM_X86_64) {
+    sweep(file, of, sections);
+    return file.classes;
+  }
+  for (const section of sections) {
+    moveBranches(file.view, section, (from, to) => to + map.shift(to) - from - map.shiftHere(from));
+    markWords(file.classes, section);
+  }
   return file.classes;
 }
