@@ -70,76 +70,62 @@ class Aligner {
 
   /** Windows that are once in each, in the longest order that grows in both. */
   #anchors(aFrom: number, aTo: number, bFrom: number, bTo: number, window: number): [number, number][] {
+    const a = this.#a;
+    const b = this.#b;
     const aCount = aTo - aFrom - window + 1;
-    const bCount = bTo - bFrom - window + 1;
     let bits = 4;
     while (1 << bits < 2 * aCount && bits < 24) bits++;
-    const inA = new Uint32Array(1 << bits).fill(UNUSED);
-    const inB = new Uint32Array(1 << bits).fill(UNUSED);
-    fill(this.#a, aFrom, aCount, window, bits, inA);
-    fill(this.#b, bFrom, bCount, window, bits, inB);
+    const slotsOfA = hashWindows(a, aFrom, aCount, window, bits);
+    const inA = placesBySlot(slotsOfA, bits);
+    const inB = placesBySlot(hashWindows(b, bFrom, bTo - bFrom - window + 1, window, bits), bits);
     const pairs: [number, number][] = [];
     let lastShift = Number.NaN;
-    let lastEnd = -1;
-    for (const at of firsts(this.#a, aFrom, aCount, window, bits, inA)) {
-      const other = inB[at.slot]!;
-      if (other >= REPEATED) continue;
+    let lastAt = -1;
+    for (let index = 0; index < aCount; index++) {
+      const slot = slotsOfA[index]!;
+      if (inA[slot] !== index || inB[slot]! >= REPEATED) continue;
+      const aAt = aFrom + index;
+      const bAt = bFrom + inB[slot]!;
       // Windows that go on like the one before need no anchor of their own.
-      if (other - at.place === lastShift && at.place <= lastEnd) {
-        lastEnd = at.place + 1;
-        continue;
+      if (bAt - aAt !== lastShift || aAt > lastAt + 1) {
+        let length = 0;
+        while (length < window && a[aAt + length] === b[bAt + length]) length++;
+        if (length < window) continue;
+        pairs.push([aAt, bAt]);
       }
-      let length = 0;
-      while (length < window && this.#a[at.place + length] === this.#b[other + length]) length++;
-      if (length < window) continue;
-      lastShift = other - at.place;
-      lastEnd = at.place + 1;
-      pairs.push([at.place, other]);
+      lastShift = bAt - aAt;
+      lastAt = aAt;
     }
     return longestGrowing(pairs);
   }
 }
 
-/** Slot of each hash: the place of the window that has it, REPEATED where several have. */
-function fill(of: Sequence, from: number, count: number, window: number, bits: number, slots: Uint32Array): void {
-  for (const { slot, place } of windows(of, from, count, window, bits))
-    slots[slot] = slots[slot] === UNUSED ? place : REPEATED;
-}
-
-function* firsts(
-  of: Sequence,
-  from: number,
-  count: number,
-  window: number,
-  bits: number,
-  slots: Uint32Array,
-): Generator<{ slot: number; place: number }> {
-  for (const at of windows(of, from, count, window, bits)) if (slots[at.slot] === at.place) yield at;
+/** For each slot the number of the window that has it, REPEATED where several have. */
+function placesBySlot(slots: Uint32Array, bits: number): Uint32Array {
+  const places = new Uint32Array(1 << bits).fill(UNUSED);
+  for (let index = 0; index < slots.length; index++) {
+    const slot = slots[index]!;
+    places[slot] = places[slot] === UNUSED ? index : REPEATED;
+  }
+  return places;
 }
 
 const FACTOR = 0x9e37_79b1;
 
-/** Every window with the slot of its rolling hash. */
-function* windows(
-  of: Sequence,
-  from: number,
-  count: number,
-  window: number,
-  bits: number,
-): Generator<{ slot: number; place: number }> {
+/** The slot of each window, by a rolling hash. */
+function hashWindows(of: Sequence, from: number, count: number, window: number, bits: number): Uint32Array {
+  const slots = new Uint32Array(count);
   let leaving = 1;
   for (let step = 0; step < window; step++) leaving = Math.imul(leaving, FACTOR);
   let hash = 0;
-  for (let step = 0; step < window - 1; step++) hash = Math.imul(hash, FACTOR) + of[from + step]! + 1;
-  const at = { slot: 0, place: from };
+  for (let step = 0; step < window - 1; step++) hash = (Math.imul(hash, FACTOR) + of[from + step]! + 1) | 0;
   for (let index = 0; index < count; index++) {
     const place = from + index;
     hash = (Math.imul(hash, FACTOR) + of[place + window - 1]! + 1) | 0;
     if (index > 0) hash = (hash - Math.imul(leaving, of[place - 1]! + 1)) | 0;
-    at.slot = Math.imul(hash ^ (hash >>> 15), 0x85eb_ca6b) >>> (32 - bits);
-    at.place = place;
-    yield at;
+    slots[index] = Math.imul(hash ^ (hash >>> 15), 0x85eb_ca6b) >>> (32 - bits);
   }
+  return slots;
 }
 
 /** The longest subsequence whose second places grow; the first ones grow already. */
