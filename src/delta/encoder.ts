@@ -20,6 +20,9 @@ export type { ObjectReader } from './object-reader.ts';
 /** Memory of the records that are encoded at the same time, for each thread. A record that needs more is encoded alone. */
 const WORKING_BYTES = 160 << 20;
 
+/** New objects of a thread: a third of what the runtime would take, and as fast. */
+const YOUNG_MEGABYTES = 12;
+
 /** Content without a base is encoded in pieces from this size on. */
 const STREAMED_BYTES = 64 << 20;
 
@@ -42,7 +45,7 @@ export class Encoder implements AsyncDisposable {
     this.#effort = effort;
     this.#workers = new WorkerPool(
       workerModule(import.meta.url, './encode-worker'),
-      workers === undefined ? {} : { size: workers },
+      workers === undefined ? { youngMegabytes: YOUNG_MEGABYTES } : { size: workers, youngMegabytes: YOUNG_MEGABYTES },
     );
     this.#budget = new ByteBudget(WORKING_BYTES * this.#workers.size);
   }

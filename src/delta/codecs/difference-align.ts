@@ -4,7 +4,7 @@ import { findCoarseMap } from '../align/find-coarse-map.ts';
 import { type Copies, findCopies } from '../align/find-copies.ts';
 import type { RecordMemory } from '../projection/projection.ts';
 import { projectionFor } from '../projection/projections.ts';
-import { fitsProjection, OldContent, type OldPart, partInMemory, projectedPart } from './difference-old.ts';
+import { fitsProjection, freeMemory, OldContent, type OldPart, partInMemory, projectedPart } from './difference-old.ts';
 import type { MemberPlan, PlannedBase } from './difference-plan.ts';
 
 export interface Alignment {
@@ -42,6 +42,8 @@ export function alignMember(next: Uint8Array, candidates: readonly number[], con
       attempt([base.best === base.projected ? base.plain : base.projected]);
   }
   if (used.length > 1) attempt(used.map((base) => base.best));
+  for (const { projected } of used)
+    if (projected !== undefined && !best.uses(projected.part)) new OldContent([projected.part]).free();
   return best;
 }
 
@@ -115,6 +117,7 @@ class Attempt implements Alignment {
   readonly copies: Copies;
   /** In bits, an estimate. */
   readonly cost: number;
+  readonly #parts: readonly OldPart[];
 
   constructor(next: Uint8Array, bases: readonly UsedBase[], effort: number) {
     const parts = bases.map(({ part }) => part);
@@ -126,6 +129,12 @@ class Attempt implements Alignment {
     this.copies = bytes.length === 0 ? NO_COPIES : splitCopies(findCopies(bytes, compared, { effort }), parts);
     const described = this.plan.reduce((sum, { projected }) => sum + (projected?.description.length ?? 0), 0);
     this.cost = costOf(this.copies, bytes, compared) + this.plan.length * BASE_BITS + described * LITERAL_BITS;
+    this.#parts = parts;
+    if (parts.length > 1) freeMemory(bytes);
+  }
+
+  uses(part: OldPart): boolean {
+    return this.#parts.includes(part);
   }
 }
 

@@ -125,8 +125,8 @@ class RecordDecoder implements Disposable {
     if (projected !== undefined) {
       return projectedPart(await readBases([base]), projected, this.#size, this.#memory);
     }
-    if (base.size <= HELD_BASE_BYTES) return partInMemory(await readBases([base]));
-    return { content: base, bytes: undefined, classes: undefined, settle: undefined, learn: undefined };
+    if (base.size <= HELD_BASE_BYTES) return partInMemory(await readBases([base]), true);
+    return { content: base, bytes: undefined, classes: undefined, settle: undefined, learn: undefined, held: [] };
   }
 
   /** One literal and the copy after it, to window[at..) and not beyond `end`; gives where it ends. */

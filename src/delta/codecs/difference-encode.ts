@@ -41,6 +41,7 @@ export function encodeDifference(
     for (const { index, offset, size } of pieces) {
       if (offset === 0 || member === undefined) {
         const next = target.subarray(at, at + members[index]!);
+        member?.free();
         const alignment = alignMember(next, basesOf[index]!, { bases, memory, effort });
         plans.write(alignment.plan, segment.plan);
         member = new MemberEncoder(next, alignment);
@@ -53,6 +54,7 @@ export function encodeDifference(
     if (encoded === undefined) return undefined;
     stored.push(encoded);
   }
+  member?.free();
   return Buffer.concat(stored);
 }
 
@@ -117,6 +119,11 @@ class MemberEncoder {
 
   learn(): void {
     this.#alignment.old.learn(this.#next);
+  }
+
+  /** Gives memory back; nothing comes after it. */
+  free(): void {
+    this.#alignment.old.free();
   }
 
   #addResidual(segment: SegmentEncoder, newAt: number, from: number, length: number): void {

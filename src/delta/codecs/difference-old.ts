@@ -16,10 +16,14 @@ export interface OldPart {
   readonly settle: Projected['settle'];
   /** Takes what the true new file teaches those who come after it. */
   readonly learn: ((next: Uint8Array) => void) | undefined;
+  /** Arrays that nothing else uses. */
+  readonly held: readonly Uint8Array[];
 }
 
-export function partInMemory(bytes: Uint8Array): OldPart {
-  return { content: memoryBase(bytes), bytes, classes: undefined, settle: undefined, learn: undefined };
+/** @param held true where nobody else uses the array. */
+export function partInMemory(bytes: Uint8Array, held = false): OldPart {
+  const content = memoryBase(bytes);
+  return { content, bytes, classes: undefined, settle: undefined, learn: undefined, held: held ? [bytes] : [] };
 }
 
 const NO_MAP: CoarseMap = { oldAt: new Uint32Array(), newAt: new Uint32Array(), lengths: new Uint32Array() };
@@ -42,6 +46,7 @@ export function projectedPart(
     classes,
     settle: projected.settle && ((copied, oldAt, newAt) => projected.settle?.(copied, oldAt, newAt)),
     learn: projected.learn && ((next) => projected.learn?.(next)),
+    held: [base, bytes, classes],
   };
 }
 
@@ -79,11 +84,10 @@ export class OldContent {
     return { part: place.part, offset: offset - place.at };
   }
 
-  /** Gives the memory of all parts back, which nobody else may use. */
+  /** Gives the memory back that the parts alone hold; they are of no use afterwards. */
   free(): void {
     for (const { part } of this.#places) {
-      if (part.bytes !== undefined) freeMemory(part.bytes);
-      if (part.classes !== undefined) freeMemory(part.classes);
+      for (const bytes of part.held) freeMemory(bytes);
     }
   }
 
