@@ -12,6 +12,8 @@ export interface Blocks {
 
 /** Bytes of a window, and the distance of those in the table: every 31 equal bytes hold a whole one. */
 const WINDOW = 16;
+/** Windows in the table; in larger files they are farther apart. */
+const MOST_WINDOWS = 4 << 20;
 const LEAST_BLOCK = 32;
 /** Windows of the same hash that are tried; where there are more it is seldom anything but filler. */
 const MOST_TRIES = 8;
@@ -44,17 +46,20 @@ function isFiller(bytes: Uint8Array, at: number): boolean {
 
 /** The aligned windows of a file by hash: `heads` has the number of the last one plus 1, `chains` that of the one before it. */
 class WindowTable {
+  /** Distance of the windows. */
+  readonly spacing: number;
   readonly heads: Int32Array;
   readonly chains: Int32Array;
   readonly shift: number;
 
-  constructor(bytes: Uint8Array) {
-    const windows = Math.floor(bytes.length / WINDOW);
+  constructor(bytes: Uint8Array, most: number) {
+    this.spacing = WINDOW * Math.max(1, Math.ceil(bytes.length / WINDOW / most));
+    const windows = Math.floor(bytes.length / this.spacing);
     this.shift = Math.clz32(windows | 15);
     this.heads = new Int32Array(2 ** (32 - this.shift));
     this.chains = new Int32Array(windows + 1);
     for (let number = 1; number <= windows; number++) {
-      const at = (number - 1) * WINDOW;
+      const at = (number - 1) * this.spacing;
       if (isFiller(bytes, at)) continue;
       const slot = Math.imul(hashWindow(bytes, at), SPREAD) >>> this.shift;
       this.chains[number] = this.heads[slot]!;
@@ -63,9 +68,12 @@ class WindowTable {
   }
 }
 
-/** Finds nearly all blocks of 32 bytes and more that are equal but for scattered differences. */
-export function findBlocks(old: Uint8Array, next: Uint8Array): Blocks {
-  const { heads, chains, shift } = new WindowTable(old);
+/**
+ * Finds nearly all blocks of 32 bytes and more that are equal but for scattered differences; in large files those that are some times as long
+ * as the windows are apart. @param most windows in the table.
+ */
+export function findBlocks(old: Uint8Array, next: Uint8Array, most: number = MOST_WINDOWS): Blocks {
+  const { heads, chains, shift, spacing } = new WindowTable(old, most);
   const oldAt: number[] = [];
   const newAt: number[] = [];
   const lengths: number[] = [];
@@ -79,7 +87,7 @@ export function findBlocks(old: Uint8Array, next: Uint8Array): Blocks {
     let bestLength = LEAST_BLOCK - 1;
     let number = heads[Math.imul(hash, SPREAD) >>> shift]!;
     for (let tries = 0; number > 0 && tries < MOST_TRIES; tries++) {
-      const base = (number - 1) * WINDOW;
+      const base = (number - 1) * spacing;
       number = chains[number]!;
       const length = equalAround(old, next, base, at, covered);
       if (length > bestLength || (length === bestLength && base - at === diagonal)) {

@@ -12,6 +12,15 @@ const MOST_TRUST = 7;
 const LONG_HITS = [56, 36, 22, 14, 10, 8, 6, 5];
 /** The same for the last two bytes. */
 const SHORT_HITS = [80, 64, 48, 36, 28, 24, 20, 16];
+/** Bits a byte, of files that are compressed already: only long equal blocks are worth looking for there. */
+const NOISE_BITS = 7.8;
+/** Files that are large enough to tell. */
+const LEAST_NOISE_BYTES = 4096;
+
+/** Bounds of what a byte costs by how often the file has it. */
+const LEAST_ALONE = 40;
+const MOST_ALONE = 112;
+
 /** What a wrong guess costs above what the byte costs alone. */
 const MISS = 8;
 
@@ -37,6 +46,7 @@ class Guesses {
 export class LiteralCosts {
   /** Of each byte of the new file, in units of 1 / COST_UNIT bits. */
   readonly costs: Uint8Array;
+  readonly isNoise: boolean;
   readonly #next: Uint8Array;
   readonly #long = new Guesses();
   readonly #short = new Guesses();
@@ -44,7 +54,13 @@ export class LiteralCosts {
 
   constructor(next: Uint8Array) {
     this.#next = next;
-    this.#alone = costsAlone(next);
+    const counts = new Uint32Array(256);
+    for (let at = 0; at < next.length; at++) counts[next[at]!]!++;
+    const bits = Array.from(counts, (count) => Math.log2((next.length + 4 * 256) / (count + 4)));
+    const sum = bits.reduce((total, cost, byte) => total + cost * counts[byte]!, 0);
+    this.isNoise = next.length >= LEAST_NOISE_BYTES && sum > NOISE_BITS * next.length;
+    // Literals are not as the whole file is: none costs next to nothing.
+    this.#alone = Uint8Array.from(bits, (cost) => Math.min(MOST_ALONE, Math.max(LEAST_ALONE, cost * 0.9 * COST_UNIT)));
     this.costs = new Uint8Array(next.length);
     for (let at = 0; at < next.length; at++) this.costs[at] = this.#alone[next[at]!]!;
   }
@@ -63,14 +79,4 @@ export class LiteralCosts {
     else cost += MISS;
     this.costs[at] = cost;
   }
-}
-
-/** What each value costs by how often the file has it, but never nothing: literals are not as the whole file is. */
-function costsAlone(bytes: Uint8Array): Uint8Array {
-  const counts = new Uint32Array(256);
-  for (let at = 0; at < bytes.length; at++) counts[bytes[at]!]!++;
-  const total = bytes.length + 256 * 4;
-  return Uint8Array.from(counts, (count) =>
-    Math.min(112, Math.max(40, Math.log2(total / (count + 4)) * COST_UNIT * 0.9)),
-  );
 }

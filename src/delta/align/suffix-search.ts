@@ -1,23 +1,31 @@
-/** Search for the longest match in an old file by its suffix array. */
+/** Search for the longest match in an old file, or a part of it, by its suffix array. */
 import { suffixArray } from './suffix-array.ts';
 
-/** Suffixes with a match of the same length that are looked at on either side, for the one nearest to where it is expected. */
-const NEIGHBOURS = 16;
-/** Matches longer than this are seldom there twice. */
-const LONGEST_SHARED = 64;
+/** Suffixes next to the longest match, on either side, among which one is looked for that is nearer to where it is expected. */
+const NEIGHBOURS = 32;
+/** Bytes that such a one shares at least. */
+const SHORTEST_NEAR = 5;
+/** Matches longer than this stand for themselves. */
+const LONGEST_SHARED = 256;
 
 export class SuffixSearch {
   readonly #old: Uint8Array;
+  /** Where in the old file it begins. */
+  readonly #from: number;
   readonly #sorted: Int32Array;
   /** The first rank of the suffixes that begin with two bytes (and the end of the last). */
   readonly #firsts = new Uint32Array((1 << 16) + 1);
-  /** The match found last. */
+  /** The longest match found last; of several the one nearest to where it is expected, as far as they were looked at. */
   length = 0;
   oldAt = 0;
+  /** One that may be shorter but is nearer; else the same. */
+  nearAt = 0;
 
-  /** Of a file of 2 bytes or more. It is of use until the next suffix array is made. */
-  constructor(old: Uint8Array) {
+  /** Of old[from..to), 2 bytes or more. It is of use until the next suffix array is made. */
+  constructor(whole: Uint8Array, from: number, to: number) {
+    const old = whole.subarray(from, to);
     this.#old = old;
+    this.#from = from;
     this.#sorted = suffixArray(old);
     const firsts = this.#firsts;
     for (let at = 1; at < old.length; at++) firsts[((old[at - 1]! << 8) | old[at]!) + 1]!++;
@@ -26,9 +34,7 @@ export class SuffixSearch {
     for (let pair = 1; pair <= 1 << 16; pair++) firsts[pair]! += firsts[pair - 1]!;
   }
 
-  /**
-   * Sets `length` and `oldAt` to the longest match of what is at `at`, if it has 2 bytes or more; of several one near `expected`.
-   */
+  /** Sets `length`, `oldAt` and `nearAt` for what is at `at`; a length of 0 where nothing has 2 bytes. @param expected an old offset. */
   find(next: Uint8Array, at: number, expected: number): void {
     const old = this.#old;
     const sorted = this.#sorted;
@@ -62,25 +68,39 @@ export class SuffixSearch {
     if (best < 2) return;
     this.length = best;
     this.oldAt = sorted[bestRank]!;
-    if (best > LONGEST_SHARED) return;
-    this.#look(next, at, expected, bestRank, 1);
-    this.#look(next, at, expected, bestRank, -1);
+    this.nearAt = this.oldAt;
+    if (best <= LONGEST_SHARED) {
+      this.#look(next, at, expected - this.#from, bestRank, 1);
+      this.#look(next, at, expected - this.#from, bestRank, -1);
+    }
+    this.oldAt += this.#from;
+    this.nearAt += this.#from;
   }
 
+  /** Looks at neighbours on one side; old offsets are still those of the part. */
   #look(next: Uint8Array, at: number, expected: number, from: number, step: number): void {
     const old = this.#old;
     const { length } = this;
+    const least = Math.min(length, SHORTEST_NEAR);
     let distance = Math.abs(this.oldAt - expected);
+    let near = Math.abs(this.nearAt - expected);
+    let shared = length;
     for (let count = 0, rank = from + step; count < NEIGHBOURS; count++, rank += step) {
       if (rank < 0 || rank >= old.length) return;
       const base = this.#sorted[rank]!;
-      if (base + length > old.length) return;
       let same = 0;
-      while (same < length && old[base + same] === next[at + same]) same++;
-      if (same < length) return;
-      if (Math.abs(base - expected) >= distance) continue;
-      distance = Math.abs(base - expected);
-      this.oldAt = base;
+      while (same < shared && old[base + same] === next[at + same]) same++;
+      shared = same;
+      if (same < least) return;
+      const away = Math.abs(base - expected);
+      if (same === length && away < distance) {
+        distance = away;
+        this.oldAt = base;
+      }
+      if (away < near) {
+        near = away;
+        this.nearAt = base;
+      }
     }
   }
 }
