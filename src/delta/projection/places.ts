@@ -43,10 +43,12 @@ export function writePieces(out: ByteWriter, pieces: readonly SectionPieces[]): 
 
 /** @throws OsupdError `damaged-delta` */
 export function readPieces(reader: ByteReader, sections: readonly PlacedSection[]): SectionPieces[] {
+  let all = 0;
   const pieces = sections.map(() => {
     const count = reader.varint('a number of pieces');
-    // Each takes two bytes or more of what is left.
-    if (count > reader.remaining) throw badDescription('there are too many pieces', reader.offset);
+    all += count;
+    // Those of all sections together: each takes two bytes or more of what is left.
+    if (2 * all > reader.remaining) throw badDescription('there are too many pieces', reader.offset);
     return { starts: new Uint32Array(count), shifts: new Int32Array(count) };
   });
   for (const [number, { starts }] of pieces.entries()) {

@@ -152,7 +152,8 @@ export class X86Sweep {
     }
     if (immediate === FAR) this.#file.moveFarDistance(immediateAt, (toAddress + at) >>> 0, 4, BRANCH);
     else if (immediate === NEAR) this.#shortBranch(immediateAt, toAddress + at);
-    else if (opcode === PUSH && relocations !== undefined) this.#file.moveEntry(immediateAt, relocations, RELA_BYTES);
+    else if (opcode === PUSH && at - immediateAt === 4 && relocations !== undefined)
+      this.#file.moveEntry(immediateAt, relocations, RELA_BYTES);
     else if (at - immediateAt > 1) this.#operand(immediateAt, at - immediateAt);
     else if (at > immediateAt) this.#mark(immediateAt, SHORT);
     return at;

@@ -138,6 +138,43 @@ describe('hostile files and descriptions', () => {
   }, 600_000);
 });
 
+/** The file with the bytes of a section, by its number, at its very end. */
+function withSectionAtEnd(file: Uint8Array, section: number, bytes: Uint8Array): Uint8Array {
+  const moved = Buffer.concat([file, bytes]);
+  const header = Number(moved.readBigUInt64LE(40)) + 64 * section;
+  moved.writeBigUInt64LE(BigInt(file.length), header + 24);
+  moved.writeBigUInt64LE(BigInt(bytes.length), header + 32);
+  return moved;
+}
+
+describe('odd ends and counts', () => {
+  it('a short push in the last bytes of a file is no number of a relocation', () => {
+    const plan = {
+      type: ET_DYN,
+      machine: EM_X86_64,
+      sections: [
+        { name: '.rela.plt', bytes: new Uint8Array(48), address: 0x1000, type: 4 },
+        { name: '.plt', bytes: new Uint8Array(0), address: 0x2000, flags: 6 },
+      ],
+    };
+    const old = withSectionAtEnd(buildElf(plan), 2, Uint8Array.of(0x90, 0x66, 0x68, 1, 0));
+    expect(attempt(old, old.length, linked.describe(old, old, NO_MAP)!)).not.toBe('damaged-delta');
+  });
+
+  it('all sections together have no more pieces than a description has bytes for', () => {
+    const sections = ['.data', '.bss'].map((name, number) => ({
+      name,
+      bytes: new Uint8Array(64),
+      address: 0x1000 + number * 64,
+    }));
+    const old = buildElf({ type: ET_DYN, machine: EM_X86_64, sections });
+    const description = Buffer.alloc(53);
+    description.set([20, 20]);
+    const project = () => linked.project(old, old.length, NO_MAP, description, new RecordMemory());
+    expect(project).toThrow(/too many pieces/);
+  });
+});
+
 describe('the list of projections', () => {
   it('finds one by its name and by what fits', () => {
     expect(projectionNamed('elf-linked')).toBe(linked);
