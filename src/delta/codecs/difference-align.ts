@@ -87,8 +87,8 @@ class CandidateBase {
     this.plain = { part: partInMemory(base), planned: { index, projected: undefined }, comparable: next };
     this.best = this.plain;
     this.agreement = agreementOf(base, next, map);
-    const projected = fitsProjection([base.length], next.length) ? projectionFor(base, next, map) : undefined;
-    if (projected === undefined) return;
+    const projected = projectionFor(base, next, map);
+    if (projected === undefined || !fitsProjection([{ size: base.length, ...projected }], next.length)) return;
     const part = projectedPart(Uint8Array.from(base), projected, next.length, memory);
     const { comparable } = projected;
     this.projected = { part, planned: { index, projected }, comparable };

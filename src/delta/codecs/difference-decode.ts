@@ -113,7 +113,9 @@ class RecordDecoder implements Disposable {
   }
 
   async #oldContent(plan: MemberPlan): Promise<OldContent> {
-    const projected = plan.filter((base) => base.projected !== undefined).map(({ index }) => this.#bases[index]!.size);
+    const projected = plan.flatMap(({ index, projected }) =>
+      projected === undefined ? [] : [{ size: this.#bases[index]!.size, projection: projected.projection }],
+    );
     if (!fitsProjection(projected, this.#size)) throw damagedDelta('a member projects bases that are too large');
     const parts: OldPart[] = [];
     for (const base of plan) parts.push(await this.#part(base));

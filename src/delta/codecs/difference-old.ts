@@ -2,8 +2,9 @@
 import { MAX_PROJECTED_BYTES } from '../../core/limits.ts';
 import type { CoarseMap } from '../align/coarse-map.ts';
 import type { Base } from '../codec.ts';
-import type { ByteClasses, Projected, RecordMemory } from '../projection/projection.ts';
+import type { ByteClasses, Projected, Projection, RecordMemory } from '../projection/projection.ts';
 import { memoryBase } from '../read-base.ts';
+import { sum } from '../total-size.ts';
 import type { PlannedProjection } from './difference-plan.ts';
 
 /** One base, as it is used. */
@@ -97,7 +98,14 @@ export class OldContent {
   }
 }
 
-/** True where a reader may project bases of these sizes for a new file of this size: the old and the projected ones are held in memory. */
-export function fitsProjection(baseSizes: readonly number[], nextSize: number): boolean {
-  return baseSizes.reduce((total, size) => total + Math.max(size, nextSize), 0) <= MAX_PROJECTED_BYTES;
+/** A base that is to be projected. */
+export interface ProjectedSize {
+  readonly size: number;
+  readonly projection: Projection;
+}
+
+/** True where a reader may project these bases for a new file of this size: the old and the projected ones are held in memory. */
+export function fitsProjection(bases: readonly ProjectedSize[], nextSize: number): boolean {
+  const held = bases.map(({ size, projection: { growth = 1 } }) => growth * Math.max(size, nextSize));
+  return sum(held) <= MAX_PROJECTED_BYTES;
 }

@@ -38,7 +38,7 @@ export class RecordMemory {
 
 /** What a projection made of an old file. */
 export interface Projected {
-  /** What the new file is differenced against: the old file itself, rewritten, or another of the new file's size. */
+  /** What the new file is differenced against: the old file itself, rewritten, or another of the new file's size; or a larger one, see `growth`. */
   readonly bytes: Uint8Array;
   /** Of `bytes`. */
   readonly classes: ByteClasses;
@@ -58,6 +58,8 @@ export interface Projection {
   readonly name: string;
   /** False where the description alone says what moved: then an empty map will do, and a record need not hold one. */
   readonly usesMap: boolean;
+  /** How many times as large as the old and the new file `Projected.bytes` may be. Left out where it is not larger. */
+  readonly growth?: number;
   /**
    * The encoder's side: what the decoder must know of the new file besides the map, as short as possible. undefined where the two files are
    * not of this kind.
