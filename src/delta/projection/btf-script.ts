@@ -8,6 +8,7 @@ import { BTF_HEADER_BYTES, type Btf, type BtfBase, guessBase, typeKeys, visitRef
 import { alignKeys, type KeyRun } from './btf-alignment.ts';
 import { type EditScript, newSize, readScript, writeScript } from './edit-script.ts';
 import { alignSequences, BYTE_WINDOWS } from './sequence-alignment.ts';
+import { slideGaps } from './slide-gaps.ts';
 
 /** Types are counted in words. */
 const WORD = 4;
@@ -50,16 +51,14 @@ export function compareBtf(old: Btf, next: Btf): BtfScript {
     const words = (next.starts[newEnd + comes]! - next.starts[newEnd]!) / WORD;
     runs.push({ ...run, goes, comes, words });
   }
+  const oldStrings = orderStrings(old, oldBase, runs).bytes;
+  const newStrings = new Uint8Array(next.view.buffer, next.view.byteOffset + next.stringsAt, next.stringsSize);
+  const strings = alignSequences(oldStrings, newStrings, BYTE_WINDOWS, SHORTEST_STRING_RUN);
   return {
     typeShift: newBase.types - oldBase.types,
     stringShift: newBase.strings - oldBase.strings,
     runs,
-    strings: alignSequences(
-      orderStrings(old, oldBase, runs).bytes,
-      new Uint8Array(next.view.buffer, next.view.byteOffset + next.stringsAt, next.stringsSize),
-      BYTE_WINDOWS,
-      SHORTEST_STRING_RUN,
-    ),
+    strings: slideGaps(strings, oldStrings, newStrings, (place) => oldStrings[place - 1] === 0),
   };
 }
 

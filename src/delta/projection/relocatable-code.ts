@@ -60,6 +60,11 @@ function lowerBound(values: Uint32Array, value: number): number {
   return low;
 }
 
+/** Offsets in the file where functions begin. */
+export function placesOfFunctions(of: Relocatable): ReadonlySet<number> {
+  return new Set(functionStarts(of));
+}
+
 /** Code as it is compared: a copy of the file's bytes, distances within its sections of code put to zero. */
 export function blankedCode(of: Relocatable): Uint8Array {
   const bytes = Uint8Array.from(of.elf.bytes);

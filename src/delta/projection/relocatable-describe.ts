@@ -2,8 +2,8 @@
 
 import { type BtfScript, compareBtf } from './btf-script.ts';
 import { type EditScript, PlaceMap, scaled } from './edit-script.ts';
-import { RELA_BYTES, SECTION_HEADER_BYTES, SYMBOL_BYTES } from './elf.ts';
-import { blankedCode } from './relocatable-code.ts';
+import { RELA_BYTES, SECTION_HEADER_BYTES, SHT_STRTAB, SYMBOL_BYTES } from './elf.ts';
+import { blankedCode, placesOfFunctions } from './relocatable-code.ts';
 import { type SectionEdit, writePlan } from './relocatable-plan.ts';
 import {
   matchSections,
@@ -14,9 +14,19 @@ import {
 } from './relocatable-sections.ts';
 import { movedAddend, movedSymbol, type RelocationMaps, sectionSymbols } from './relocations.ts';
 import { alignSequences, BYTE_WINDOWS, ROW_WINDOWS } from './sequence-alignment.ts';
+import { slideGaps } from './slide-gaps.ts';
 
 /** Runs of bytes below this between two shifts cost more than they save. */
 const SHORTEST_RUN_BYTES = 8;
+
+/** Where something of a section of data begins. */
+const DATA_ALIGNMENT = 8;
+
+/** Whether a section holds strings that end with a zero. */
+function isText({ type, flags, name }: RelocatableSection): boolean {
+  const SHF_STRINGS = 0x20;
+  return type === SHT_STRTAB || (flags & SHF_STRINGS) !== 0 || name === '.modinfo';
+}
 
 class Describer {
   readonly #old: Relocatable;
@@ -62,30 +72,19 @@ class Describer {
       const next = this.#next.sections[index]!;
       if (next.size % rowBytes !== 0 || (role === 'btf' && next.btf === undefined)) return undefined;
     }
-    const bytes = (index: number, old: RelocatableSection, next: RelocatableSection) =>
-      this.#set(
-        index,
-        alignSequences(
-          this.#content(this.#old, old),
-          this.#content(this.#next, next),
-          BYTE_WINDOWS,
-          SHORTEST_RUN_BYTES,
-        ),
-      );
     const oldCode = blankedCode(this.#old);
     const newCode = blankedCode(this.#next);
+    const starts = placesOfFunctions(this.#old);
     each('code', (index, old, next) =>
-      this.#set(
-        index,
-        alignSequences(
-          oldCode.subarray(old.offset, old.offset + old.size),
-          newCode.subarray(next.offset, next.offset + next.size),
-          BYTE_WINDOWS,
-          SHORTEST_RUN_BYTES,
-        ),
-      ),
+      this.#alignBytes(index, oldCode, newCode, old, next, (place) => starts.has(old.offset + place)),
     );
-    each('bytes', bytes);
+    each('bytes', (index, old, next) => {
+      const { bytes } = this.#old.elf;
+      const begins = isText(old)
+        ? (place: number) => bytes[old.offset + place - 1] === 0
+        : (place: number) => place % DATA_ALIGNMENT === 0;
+      this.#alignBytes(index, bytes, this.#next.elf.bytes, old, next, begins);
+    });
     each('btf', (index, old, next) => {
       this.#btf[index] = compareBtf(old.btf!, next.btf!);
     });
@@ -111,6 +110,19 @@ class Describer {
       };
     });
     return writePlan(this.#old, edits, this.#next.elf.sectionsAt);
+  }
+
+  #alignBytes(
+    index: number,
+    oldBytes: Uint8Array,
+    newBytes: Uint8Array,
+    old: RelocatableSection,
+    next: RelocatableSection,
+    begins: (place: number) => boolean,
+  ): void {
+    const a = oldBytes.subarray(old.offset, old.offset + old.size);
+    const b = newBytes.subarray(next.offset, next.offset + next.size);
+    this.#set(index, slideGaps(alignSequences(a, b, BYTE_WINDOWS, SHORTEST_RUN_BYTES), a, b, begins));
   }
 
   /** What a symbol is: its name, or the section that it stands for. */
