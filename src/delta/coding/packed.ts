@@ -12,8 +12,10 @@ const METHOD_BROTLI = 2;
 /** Shorter bytes are not worth a try. */
 const LEAST_BYTES = 16;
 
-/** From this effort on brotli, which is slow, is tried too. */
+/** From this effort on brotli, which is slow, is tried too; with more bytes only from the second on. */
 const BROTLI_EFFORT = 4;
+const MOST_BROTLI_BYTES = 1 << 20;
+const THOROUGH_EFFORT = 9;
 
 const BROTLI_QUALITY = 11;
 const BROTLI_WINDOW_LOG = 24;
@@ -29,7 +31,8 @@ export function pack(bytes: Uint8Array, effort: number, writer: ByteWriter): voi
     const level = ZSTD_LEVELS[Math.min(effort, ZSTD_LEVELS.length - 1)]!;
     const frame = compressFrame(bytes, { level, windowLog: windowLogFor(bytes.length) });
     if (frame.length < best.length) [best, method] = [frame, METHOD_ZSTD];
-    const brotli = effort >= BROTLI_EFFORT ? compressBrotli(bytes) : bytes;
+    const isTried = effort >= (bytes.length > MOST_BROTLI_BYTES ? THOROUGH_EFFORT : BROTLI_EFFORT);
+    const brotli = isTried ? compressBrotli(bytes) : bytes;
     if (brotli.length < best.length) [best, method] = [brotli, METHOD_BROTLI];
   }
   writer.varint(bytes.length);

@@ -17,7 +17,7 @@ export interface StreamOptions {
 export const ADAPTIVE_EFFORT = 4;
 
 /** From this effort on plain bytes are tried wherever the adaptive coder is used, too. */
-const THOROUGH_EFFORT = 7;
+const THOROUGH_EFFORT = 8;
 
 /** What decoding an adaptively coded bit takes, about. */
 const NANOSECONDS_PER_BIT = 100;
