@@ -150,9 +150,6 @@ export const MAX_ELF_NAME_BYTES = 255;
  */
 export const MAX_PROJECTED_BYTES = 64 << 20;
 
-/** Largest LLVM bitcode that is projected: eight times as much is held in memory. That of one source file is far smaller. */
-export const MAX_BITCODE_BYTES = 2 << 20;
-
 /**
  * Content of one segment of a record of the codec difference: a reader holds it, as what later bytes are foretold from. Groups of objects fit
  * in one; an object of 47 MB has three, each of which learns anew, which costs it 2 kB.
@@ -179,3 +176,6 @@ export const MAX_DIFFERENCED_BYTES = 256 << 20;
 
 /** Largest file, or bases together, that copies are looked for in: offsets of copies take 32 bits. */
 export const MAX_ALIGNED_BYTES = 2 ** 32 - 1;
+
+/** Largest bitcode that is projected: eight shifted copies of it are held. */
+export const MAX_BITCODE_BYTES = 4 << 20;

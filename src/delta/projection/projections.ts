@@ -2,12 +2,13 @@
 import { MAX_PROJECTED_BYTES } from '../../core/limits.ts';
 import type { CoarseMap } from '../align/coarse-map.ts';
 import { unsupportedDelta } from '../prologue.ts';
+import { bitcode } from './bitcode.ts';
 import { linked } from './linked.ts';
 import type { Projection } from './projection.ts';
 import { relocatable } from './relocatable.ts';
 
 /** In the order in which they are tried. */
-const PROJECTIONS: readonly Projection[] = [relocatable, linked];
+const PROJECTIONS: readonly Projection[] = [relocatable, linked, bitcode];
 
 const BY_NAME = new Map(PROJECTIONS.map((projection) => [projection.name, projection]));
 
