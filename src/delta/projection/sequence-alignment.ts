@@ -13,6 +13,9 @@ export const ROW_WINDOWS: readonly number[] = [8, 3, 1];
 const UNUSED = 0xffff_ffff;
 const REPEATED = 0xffff_fffe;
 
+const SLOTS_PER_WINDOW = 8;
+const MAX_SLOT_BITS = 24;
+
 class Aligner {
   readonly #a: Sequence;
   readonly #b: Sequence;
@@ -73,8 +76,9 @@ class Aligner {
     const a = this.#a;
     const b = this.#b;
     const aCount = aTo - aFrom - window + 1;
-    let bits = 4;
-    while (1 << bits < 2 * aCount && bits < 24) bits++;
+    // Windows that share a slot are lost, few if there are many slots.
+    let bits = 8;
+    while (1 << bits < SLOTS_PER_WINDOW * aCount && bits < MAX_SLOT_BITS) bits++;
     const slotsOfA = hashWindows(a, aFrom, aCount, window, bits);
     const inA = placesBySlot(slotsOfA, bits);
     const inB = placesBySlot(hashWindows(b, bFrom, bTo - bFrom - window + 1, window, bits), bits);
