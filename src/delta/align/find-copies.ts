@@ -6,6 +6,7 @@ import { Candidates } from './candidates.ts';
 import { chooseCopies } from './choose-copies.ts';
 import { LiteralCosts } from './literal-costs.ts';
 import { SuffixSearch } from './suffix-search.ts';
+import { WORD_BYTES } from './word-filter.ts';
 
 /** Copies by number, in the order of the new file, where they do not overlap; what lies between them is literal. Offsets in bytes. */
 export interface Copies {
@@ -24,9 +25,6 @@ export interface CopyOptions {
 
 /** Lower efforts do without the suffix array. */
 const LEAST_SEARCH_EFFORT = 3;
-
-/** Shorter matches than this are not worth a copy of their own. */
-const LEAST_MATCH = 5;
 
 /** How far a match may go on over differences before it must be found again: in tables everything is like everything. */
 const MATCH_REACH = 512;
@@ -88,13 +86,13 @@ class CandidateFinder {
   searchBetweenBlocks(searchBytes: number): void {
     const old = this.#old;
     const next = this.#next;
-    if (old.length < LEAST_MATCH) return;
+    if (old.length < WORD_BYTES) return;
     // The new file in pieces, each searched for in a part of the old one.
     const piece = old.length <= searchBytes ? next.length : Math.ceil(searchBytes / 2);
     let search: SuffixSearch | undefined;
     let pieceEnd = 0;
     let runEnd = 0;
-    for (let at = 0; at + LEAST_MATCH <= next.length; ) {
+    for (let at = 0; at + WORD_BYTES <= next.length; ) {
       if (this.addBlocks(at)) runEnd = at;
       const distance = this.#distance;
       if (runEnd <= at) {
@@ -121,10 +119,10 @@ class CandidateFinder {
     search.find(this.#next, at, at + this.#distance);
     const { length, oldAt, nearAt } = search;
     let step = 1;
-    if (length >= LEAST_MATCH) {
+    if (length >= WORD_BYTES) {
       candidates.add(at, at + length, oldAt - at, MATCH_REACH);
       if (nearAt !== oldAt) candidates.add(at, at + 1, nearAt - at, MATCH_REACH);
-      step = Math.max(1, length - LEAST_MATCH + 2);
+      step = Math.max(1, length - WORD_BYTES + 2);
     }
     for (let offset = at; offset < at + step; offset++) this.literals.expect(offset);
     return step;

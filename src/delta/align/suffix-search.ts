@@ -1,10 +1,9 @@
 /** Search for the longest match in an old file, or a part of it, by its suffix array. */
 import { suffixArray } from './suffix-array.ts';
+import { WORD_BYTES, WordFilter } from './word-filter.ts';
 
 /** Suffixes next to the longest match, on either side, among which one is looked for that is nearer to where it is expected. */
-const NEIGHBOURS = 32;
-/** Bytes that such a one shares at least. */
-const SHORTEST_NEAR = 5;
+const NEIGHBOURS = 16;
 /** Matches longer than this stand for themselves. */
 const LONGEST_SHARED = 256;
 
@@ -13,6 +12,7 @@ export class SuffixSearch {
   /** Where in the old file it begins. */
   readonly #from: number;
   readonly #sorted: Int32Array;
+  readonly #words: WordFilter;
   /** The first rank of the suffixes that begin with two bytes (and the end of the last). */
   readonly #firsts = new Uint32Array((1 << 16) + 1);
   /** The longest match found last; of several the one nearest to where it is expected, as far as they were looked at. */
@@ -27,6 +27,7 @@ export class SuffixSearch {
     this.#old = old;
     this.#from = from;
     this.#sorted = suffixArray(old);
+    this.#words = new WordFilter(old);
     const firsts = this.#firsts;
     for (let at = 1; at < old.length; at++) firsts[((old[at - 1]! << 8) | old[at]!) + 1]!++;
     // The last suffix has one byte alone: it comes first among those that begin with it.
@@ -34,12 +35,12 @@ export class SuffixSearch {
     for (let pair = 1; pair <= 1 << 16; pair++) firsts[pair]! += firsts[pair - 1]!;
   }
 
-  /** Sets `length`, `oldAt` and `nearAt` for what is at `at`; a length of 0 where nothing has 2 bytes. @param expected an old offset. */
+  /** Sets `length`, `oldAt` and `nearAt` for what is at `at`; a length of 0 where nothing has WORD_BYTES. @param expected an old offset. */
   find(next: Uint8Array, at: number, expected: number): void {
     const old = this.#old;
     const sorted = this.#sorted;
     this.length = 0;
-    if (at + 2 > next.length) return;
+    if (at + WORD_BYTES > next.length || !this.#words.mayHave(next, at)) return;
     const pair = (next[at]! << 8) | next[at + 1]!;
     let low = this.#firsts[pair]!;
     let high = this.#firsts[pair + 1]!;
@@ -65,7 +66,7 @@ export class SuffixSearch {
         above = length;
       }
     }
-    if (best < 2) return;
+    if (best < WORD_BYTES) return;
     this.length = best;
     this.oldAt = sorted[bestRank]!;
     this.nearAt = this.oldAt;
@@ -81,7 +82,6 @@ export class SuffixSearch {
   #look(next: Uint8Array, at: number, expected: number, from: number, step: number): void {
     const old = this.#old;
     const { length } = this;
-    const least = Math.min(length, SHORTEST_NEAR);
     let distance = Math.abs(this.oldAt - expected);
     let near = Math.abs(this.nearAt - expected);
     let shared = length;
@@ -91,7 +91,7 @@ export class SuffixSearch {
       let same = 0;
       while (same < shared && old[base + same] === next[at + same]) same++;
       shared = same;
-      if (same < least) return;
+      if (same < WORD_BYTES) return;
       const away = Math.abs(base - expected);
       if (same === length && away < distance) {
         distance = away;
