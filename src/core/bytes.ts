@@ -187,6 +187,17 @@ export class ByteWriter {
   }
 }
 
+const MIN_FREED_BYTES = 64 << 10;
+
+/**
+ * Gives the memory of an array back at once, which nothing may use any more: the runtime lets a hundred megabytes pile up before it looks
+ * what of them is in use. Small arrays are left to it: they may lie in a buffer with others.
+ */
+export function freeMemory({ buffer, byteLength }: ArrayBufferView): void {
+  if (byteLength >= MIN_FREED_BYTES && byteLength === buffer.byteLength && buffer instanceof ArrayBuffer)
+    buffer.transfer(0);
+}
+
 /** Joins chunks into one buffer. */
 export async function collect(chunks: AsyncIterable<Uint8Array> | Iterable<Uint8Array>): Promise<Buffer> {
   const parts: Uint8Array[] = [];

@@ -151,13 +151,13 @@ export const MAX_ELF_NAME_BYTES = 255;
 export const MAX_PROJECTED_BYTES = 64 << 20;
 
 /**
- * Content of one segment of a record of the codec difference: a reader holds it, as what later bytes are foretold from. Groups of objects fit
- * in one; an object of 47 MB has three, each of which learns anew, which costs it 2 kB.
+ * Content of one segment of a record of the codec difference, which a reader holds. An object must be in one as a whole to teach the next ones:
+ * the largest kernel modules, of 6 MB, are.
  */
-export const MAX_SEGMENT_BYTES = 16 << 20;
+export const MAX_SEGMENT_BYTES = 8 << 20;
 
 /** Stored bytes of one segment, held by a reader: its content as it is, and some for plans and control numbers. */
-export const MAX_SEGMENT_STORED_BYTES = 18 << 20;
+export const MAX_SEGMENT_STORED_BYTES = 10 << 20;
 
 /** Plans of the members of one segment (bases, coarse maps, descriptions of projections): that of a library of 20 MB has 30 kB. */
 export const MAX_SEGMENT_PLAN_BYTES = 4 << 20;
@@ -167,6 +167,9 @@ export const MAX_SUFFIX_ARRAY_BYTES = 64 << 20;
 
 /** Jobs of one delta as JSON lines: 200 bytes for each object and each base, so a million of both. */
 export const MAX_JOB_PLAN_BYTES = 512 << 20;
+
+/** Types in one section of BTF that are rewritten: as many as a whole kernel has; the largest modules have 10,000. */
+export const MAX_BTF_TYPES = 1 << 17;
 
 /** Numbers of one kind that the members of a record teach each other: more than a kernel has types in its BTF. */
 export const MAX_LEARNED_NUMBERS = 1 << 17;

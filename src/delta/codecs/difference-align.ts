@@ -1,10 +1,11 @@
 /** Chooses what a member is differenced against, and finds its copies. */
+import { freeMemory } from '../../core/bytes.ts';
 import type { CoarseMap } from '../align/coarse-map.ts';
 import { findCoarseMap } from '../align/find-coarse-map.ts';
 import { type Copies, findCopies } from '../align/find-copies.ts';
 import type { RecordMemory } from '../projection/projection.ts';
 import { projectionFor } from '../projection/projections.ts';
-import { fitsProjection, freeMemory, OldContent, type OldPart, partInMemory, projectedPart } from './difference-old.ts';
+import { fitsProjection, OldContent, type OldPart, partInMemory, projectedPart } from './difference-old.ts';
 import type { MemberPlan, PlannedBase } from './difference-plan.ts';
 
 export interface Alignment {

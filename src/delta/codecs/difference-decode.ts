@@ -1,5 +1,5 @@
 /** Decodes records of the codec `difference`. docs/formats/delta.md has the format. */
-import { ByteReader } from '../../core/bytes.ts';
+import { ByteReader, freeMemory } from '../../core/bytes.ts';
 import type { Base } from '../codec.ts';
 import { ControlDecoder } from '../coding/control.ts';
 import { LiteralDecoder } from '../coding/literal.ts';
@@ -11,7 +11,7 @@ import { RecordMemory } from '../projection/projection.ts';
 import { readBases } from '../read-base.ts';
 import { sum } from '../total-size.ts';
 import type { DifferenceObserver, StreamPositions } from './difference-observer.ts';
-import { fitsProjection, freeMemory, OldContent, type OldPart, partInMemory, projectedPart } from './difference-old.ts';
+import { fitsProjection, OldContent, type OldPart, partInMemory, projectedPart } from './difference-old.ts';
 import { type MemberPlan, type PlannedBase, PlanReader } from './difference-plan.ts';
 import { readSegment, type Segment } from './difference-segment.ts';
 import { StoredBytes } from './stored-bytes.ts';
@@ -97,6 +97,7 @@ class RecordDecoder implements Disposable {
 
   [Symbol.dispose](): void {
     this.#old.free();
+    this.#models.free();
   }
 
   /** Goes on with the next member. There is one: the segments are as long as all of them. */

@@ -11,6 +11,9 @@ import { type Alignment, alignMember } from './difference-align.ts';
 import { PlanWriter } from './difference-plan.ts';
 import { encodeSegment } from './difference-segment.ts';
 
+/** Content of a segment: more wins nothing, since what was learned goes on; a reader holds it. */
+const SEGMENT_BYTES = 2 << 20;
+
 export interface Content {
   readonly target: Uint8Array;
   readonly bases: readonly Uint8Array[];
@@ -22,12 +25,12 @@ export interface Content {
 
 /**
  * The stored bytes; undefined where a reader would not take them.
- * @param segmentBytes content of one segment at most.
+ * @param mostBytes content of one segment at most.
  */
 export function encodeDifference(
   { target, bases, members, basesOf }: Content,
   effort: number,
-  segmentBytes: number = MAX_SEGMENT_BYTES,
+  mostBytes: number = MAX_SEGMENT_BYTES,
 ): Uint8Array | undefined {
   const plans = new PlanWriter();
   const memory = new RecordMemory();
@@ -35,7 +38,7 @@ export function encodeDifference(
   const stored: Uint8Array[] = [];
   let at = 0;
   let member: MemberEncoder | undefined;
-  for (const pieces of cutSegments(members, segmentBytes)) {
+  for (const pieces of cutSegments(members, Math.min(SEGMENT_BYTES, mostBytes), mostBytes)) {
     const bytes = pieces.reduce((total, { size }) => total + size, 0);
     const segment = new SegmentEncoder(target.subarray(at, at + bytes), models, { effort, bytes });
     for (const { index, offset, size } of pieces) {
@@ -55,6 +58,7 @@ export function encodeDifference(
     stored.push(encoded);
   }
   member?.free();
+  models.free();
   return Buffer.concat(stored);
 }
 
@@ -65,23 +69,22 @@ interface Piece {
   readonly size: number;
 }
 
-/** The pieces of each segment. A member is cut only where it is larger than a segment. */
-function cutSegments(members: readonly number[], most: number): Piece[][] {
-  const segments: Piece[][] = [[]];
-  let room = most;
+/**
+ * The pieces of each segment: as many members as have `usual` bytes, or one that has more. It is cut where it has more than `most`, and then
+ * learns nothing.
+ */
+function cutSegments(members: readonly number[], usual: number, most: number): Piece[][] {
+  const segments: Piece[][] = [];
+  let room = 0;
   members.forEach((memberSize, index) => {
-    if (memberSize > room && room < most) {
-      segments.push([]);
-      room = most;
-    }
-    for (let offset = 0; offset < memberSize; ) {
-      if (room === 0) {
+    const step = memberSize > most ? usual : memberSize;
+    for (let offset = 0; offset < memberSize; offset += step) {
+      const size = Math.min(step, memberSize - offset);
+      if (size > room) {
         segments.push([]);
-        room = most;
+        room = Math.max(usual, size);
       }
-      const size = Math.min(room, memberSize - offset);
       segments.at(-1)!.push({ index, offset, size });
-      offset += size;
       room -= size;
     }
   });

@@ -1,4 +1,6 @@
 /** What a member of a `difference` record is differenced against: its bases, projected or as they are, one after the other. */
+
+import { freeMemory } from '../../core/bytes.ts';
 import { MAX_PROJECTED_BYTES } from '../../core/limits.ts';
 import type { CoarseMap } from '../align/coarse-map.ts';
 import type { Base } from '../codec.ts';
@@ -49,14 +51,6 @@ export function projectedPart(
     learn: projected.learn && ((next) => projected.learn?.(next)),
     held: [base, bytes, classes],
   };
-}
-
-const MIN_FREED_BYTES = 64 << 10;
-
-/** Gives the memory of an array back at once: the runtime lets a hundred megabytes pile up before it looks which are in use. */
-export function freeMemory({ buffer, length }: Uint8Array): void {
-  // A small array may lie in a buffer that others use.
-  if (length >= MIN_FREED_BYTES && length === buffer.byteLength && buffer instanceof ArrayBuffer) buffer.transfer(0);
 }
 
 /** A part of it, and where that begins. */

@@ -12,6 +12,10 @@ import { encodeDifference } from './difference-encode.ts';
 /** A base, what a projection makes of it, the classes of its bytes, and tables of what is in it. */
 const PROJECTION_FACTOR = 3;
 
+/** Tables of the coders, and how they grow with a record's content. */
+const MAX_MODELS_BYTES = 26 << 20;
+const MODELS_FACTOR = 8;
+
 export const difference: Codec = {
   name: 'difference',
   usesBases: true,
@@ -22,10 +26,16 @@ export const difference: Codec = {
     return encodeDifference({ target, bases: held, members, basesOf }, effort);
   },
   decodingMemory(bases, members) {
-    const held = Math.min(Math.max(...bases), MAX_PROJECTED_BYTES);
-    return PROJECTION_FACTOR * held + Math.min(sum(members), MAX_SEGMENT_BYTES);
+    const held = Math.min(largest(bases), MAX_PROJECTED_BYTES);
+    const content = sum(members);
+    const models = Math.min(MODELS_FACTOR * content, MAX_MODELS_BYTES);
+    return PROJECTION_FACTOR * held + Math.min(largest(members), MAX_SEGMENT_BYTES) + models;
   },
   decode(stored, bases: readonly Base[], members) {
     return decodeDifference(stored, bases, members);
   },
 };
+
+function largest(sizes: readonly number[]): number {
+  return sizes.reduce((most, size) => Math.max(most, size), 0);
+}

@@ -3,6 +3,7 @@
  * before the last, by the fourth before it, and by what followed where the literals went the same way before. Blocks that nothing foretells
  * (signatures) are as they are.
  */
+import { freeMemory } from '../../core/bytes.ts';
 import { BitModels } from './bit-models.ts';
 import { hash, Mixer } from './mixer.ts';
 import { type BitCoder, PROBABILITY_BITS } from './range-coder.ts';
@@ -59,6 +60,13 @@ export class LiteralModel {
     this.#historyMask = this.#history.length - 1;
     this.#places = new Int32Array(1 << (slotBits - 2)).fill(-1);
     this.#placeShift = 34 - slotBits;
+  }
+
+  /** Gives the tables' memory back; nothing can be coded afterwards. */
+  free(): void {
+    this.#mixer.free();
+    freeMemory(this.#history);
+    freeMemory(this.#places);
   }
 
   /** window[from..to) are literals: a decoder writes them. Of window[0..from) the last bytes are their context. */

@@ -2,6 +2,7 @@
  * Mixing of what six contexts say about a bit (logistic mixing with gradient descent, as in paq and lpaq by M. Mahoney), then a correction
  * of the mix by what came of it (adaptive probability map). Integers only: every machine gets the same.
  */
+import { freeMemory } from '../../core/bytes.ts';
 import { LOGISTIC_LIMIT, SQUASH, STRETCH } from './logistic.ts';
 import type { BitCoder } from './range-coder.ts';
 
@@ -94,6 +95,11 @@ export class Mixer {
       this.#corrections[at] = SQUASH[(at % POINTS) * POINT_DISTANCE]!;
     this.#limit = limit;
     this.#rate = rate;
+  }
+
+  /** Gives the tables' memory back; nothing can be coded afterwards. */
+  free(): void {
+    freeMemory(this.#slots);
   }
 
   /** Finds one slot for each context: for bits that are coded with node 0. */

@@ -30,15 +30,24 @@ export class RecordModels {
     return this.#literal;
   }
 
+  /** Gives the memory of all models back; those that are asked for later begin anew. */
+  free(): void {
+    this.forgetControl();
+    this.forgetResidual();
+    this.forgetLiteral();
+  }
+
   forgetControl(): void {
     this.#control = undefined;
   }
 
   forgetResidual(): void {
+    this.#residual?.free();
     this.#residual = undefined;
   }
 
   forgetLiteral(): void {
+    this.#literal?.free();
     this.#literal = undefined;
   }
 }

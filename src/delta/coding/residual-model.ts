@@ -53,6 +53,12 @@ export class ResidualModel {
     this.#words = new WordModel(slotBits);
   }
 
+  /** Gives the tables' memory back; nothing can be coded afterwards. */
+  free(): void {
+    this.#smalls.free();
+    this.#words.free();
+  }
+
   /** `predicted` and `actual` may be the same array: a decoder's. */
   code(coder: BitCoder, predicted: Uint8Array, actual: Uint8Array, { classes, oldAt }: ResidualContext): void {
     const { length } = predicted;

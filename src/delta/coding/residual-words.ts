@@ -2,6 +2,7 @@
  * The model of words with residuals: of each aligned word of 32 bits it says which bytes changed, and then their changes.
  * docs/formats/residual-coding.md describes it.
  */
+import { freeMemory } from '../../core/bytes.ts';
 import type { ByteClasses } from '../projection/projection.ts';
 import { hash, Mixer } from './mixer.ts';
 import type { BitCoder } from './range-coder.ts';
@@ -48,6 +49,14 @@ export class WordModel {
     this.#knownOld = new Int32Array(1 << slotBits);
     this.#knownNew = new Int32Array(1 << slotBits);
     this.#knownShift = 32 - slotBits;
+  }
+
+  /** Gives the tables' memory back; nothing can be coded afterwards. */
+  free(): void {
+    this.#masks.free();
+    this.#values.free();
+    freeMemory(this.#knownOld);
+    freeMemory(this.#knownNew);
   }
 
   /** The last four old bytes. */
