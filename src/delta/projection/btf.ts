@@ -2,6 +2,7 @@
  * BTF, the type information of kernels and their modules (Documentation/bpf/btf.rst). A module's types are numbered on from those of
  * the kernel, and so are the offsets of their names from the kernel's strings: the lower numbers mean the kernel's own.
  */
+import { MAX_BTF_TYPES } from '../../core/limits.ts';
 
 export const BTF_HEADER_BYTES = 24;
 const TYPE_BYTES = 12;
@@ -70,7 +71,7 @@ function memberCount(view: DataView, at: number): number {
   return view.getUint16(at + 4, true);
 }
 
-/** @returns undefined for anything but a header, types and strings one behind another that fill the section. */
+/** @returns undefined for anything but a header, types and strings one behind another that fill the section, and for too many types. */
 export function readBtf(view: DataView): Btf | undefined {
   if (view.byteLength < BTF_HEADER_BYTES || view.getUint16(0, true) !== MAGIC) return undefined;
   if (view.getUint32(4, true) !== BTF_HEADER_BYTES || view.getUint32(8, true) !== 0) return undefined;
@@ -84,7 +85,7 @@ export function readBtf(view: DataView): Btf | undefined {
   while (at < end) {
     if (at + TYPE_BYTES > end) return undefined;
     const kind = KINDS[kindOf(view, at)];
-    if (kind === undefined) return undefined;
+    if (kind === undefined || starts.length === MAX_BTF_TYPES) return undefined;
     starts.push(at);
     at += TYPE_BYTES + kind.bytes * (kind.repeats ? memberCount(view, at) : 1);
   }

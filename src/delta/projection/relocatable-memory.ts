@@ -3,8 +3,9 @@ import { MAX_LEARNED_NUMBERS } from '../../core/limits.ts';
 
 /** Old numbers and what they became, where neighbours mostly moved by the same. */
 export class NumberShifts {
-  readonly #olds: number[] = [];
-  readonly #shifts: number[] = [];
+  /** Ascending, with what each moved by. */
+  #olds = new Float64Array(0);
+  #shifts = new Float64Array(0);
 
   /** Number of known ones not above a number. */
   #upTo(number: number): number {
@@ -24,14 +25,80 @@ export class NumberShifts {
     return known === 0 ? number : number + this.#shifts[known - 1]!;
   }
 
-  learn(number: number, moved: number): void {
-    const known = this.#upTo(number);
-    if (known > 0 && this.#olds[known - 1] === number) {
-      this.#shifts[known - 1] = moved - number;
-    } else if (this.#olds.length < MAX_LEARNED_NUMBERS) {
-      this.#olds.splice(known, 0, number);
-      this.#shifts.splice(known, 0, moved - number);
+  /** @param became for old numbers what they are now */
+  learn(became: ReadonlyMap<number, number>): void {
+    const added: number[] = [];
+    for (const [old, now] of became) {
+      const known = this.#upTo(old);
+      if (known > 0 && this.#olds[known - 1] === old) this.#shifts[known - 1] = now - old;
+      else added.push(old);
     }
+    const room = MAX_LEARNED_NUMBERS - this.#olds.length;
+    this.#insert(
+      added.slice(0, room).sort((a, b) => a - b),
+      became,
+    );
+  }
+
+  #insert(added: readonly number[], became: ReadonlyMap<number, number>): void {
+    if (added.length === 0) return;
+    const olds = new Float64Array(this.#olds.length + added.length);
+    const shifts = new Float64Array(olds.length);
+    let known = 0;
+    let next = 0;
+    for (let at = 0; at < olds.length; at++) {
+      if (next === added.length || (known < this.#olds.length && this.#olds[known]! < added[next]!)) {
+        olds[at] = this.#olds[known]!;
+        shifts[at] = this.#shifts[known++]!;
+      } else {
+        const old = added[next++]!;
+        olds[at] = old;
+        shifts[at] = became.get(old)! - old;
+      }
+    }
+    this.#olds = olds;
+    this.#shifts = shifts;
+  }
+}
+
+/** Checksums and what they became: nothing follows for others. */
+export class Checksums {
+  readonly #known = new Map<number, number>();
+
+  moved(checksum: number): number {
+    return this.#known.get(checksum) ?? checksum;
+  }
+
+  learn(became: ReadonlyMap<number, number>): void {
+    for (const [old, now] of became) {
+      if (this.#known.size >= MAX_LEARNED_NUMBERS) return;
+      this.#known.set(old, now);
+    }
+  }
+}
+
+/** Places in a new file whose old numbers are known; what stands there is learned when that file is known. */
+export class Lessons {
+  readonly #pupil: NumberShifts | Checksums;
+  readonly #places: number[] = [];
+  readonly #numbers: number[] = [];
+
+  constructor(pupil: NumberShifts | Checksums) {
+    this.#pupil = pupil;
+  }
+
+  /** @param at offset of 32 bits in the new file */
+  add(at: number, number: number): void {
+    if (this.#places.length >= MAX_LEARNED_NUMBERS) return;
+    this.#places.push(at);
+    this.#numbers.push(number);
+  }
+
+  learn(next: DataView): void {
+    const became = new Map<number, number>();
+    for (const [index, at] of this.#places.entries())
+      if (at + 4 <= next.byteLength) became.set(this.#numbers[index]!, next.getUint32(at, true));
+    this.#pupil.learn(became);
   }
 }
 
@@ -41,5 +108,5 @@ export class RelocatableMemory {
   /** Offsets in the kernel's strings in BTF. */
   readonly strings = new NumberShifts();
   /** Checksums of exported symbols. */
-  readonly checksums = new Map<number, number>();
+  readonly checksums = new Checksums();
 }

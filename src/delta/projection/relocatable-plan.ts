@@ -200,8 +200,6 @@ function readChanges(
   const changes = from.map((oldIndex, index): SectionChange | undefined => {
     const section = old.sections[oldIndex];
     if (index === 0 || section === undefined) return undefined;
-    // Sections without bytes in the file may be as large as a 32-bit number; their size is only handed on.
-    if (section.size > 0xffff_ffff) throw damagedDelta('a section to project is too large');
     if (unchanged > 0) {
       unchanged--;
       return { size: section.size, script: identity(section.size), btf: undefined };

@@ -1,5 +1,4 @@
 /** Rebuilds an old relocatable file as the new one is foretold to be. */
-import { MAX_LEARNED_NUMBERS } from '../../core/limits.ts';
 import type { Btf } from './btf.ts';
 import { rebuildBtf } from './btf-move.ts';
 import type { BtfScript } from './btf-script.ts';
@@ -8,7 +7,7 @@ import { FILE_HEADER_BYTES, RELA_BYTES, SECTION_HEADER_BYTES, SHT_NOBITS, SHT_ST
 import { type ByteClasses, newByteClasses, type Projected } from './projection.ts';
 import { moveCode } from './relocatable-code.ts';
 import { writeHeaders } from './relocatable-headers.ts';
-import type { RelocatableMemory } from './relocatable-memory.ts';
+import { Lessons, type RelocatableMemory } from './relocatable-memory.ts';
 import type { PlannedSection, RelocatablePlan } from './relocatable-plan.ts';
 import { type Relocatable, type RelocatableSection, viewOf } from './relocatable-sections.ts';
 import { patternOf, writePattern } from './relocation-pattern.ts';
@@ -28,14 +27,8 @@ import {
 } from './word-kinds.ts';
 
 /** Sections whose rows begin with the checksum of a symbol. */
-function isChecksums(name: string): boolean {
-  return name === '__versions' || name.startsWith('__kcrctab');
-}
-
-interface Lesson {
-  readonly at: number;
-  readonly number: number;
-  readonly learn: (number: number, moved: number) => void;
+function isChecksums({ role, name }: RelocatableSection): boolean {
+  return role === 'table' && (name === '__versions' || name.startsWith('__kcrctab'));
 }
 
 /** Makes what the new file is foretold to be. */
@@ -50,11 +43,18 @@ export class Rebuilder {
   readonly #indexes: Uint16Array;
 
   readonly #memory: RelocatableMemory;
-  /** What the true file will teach: places in the new file, and the old numbers that stood there. */
-  readonly #lessons: Lesson[] = [];
+  /** What the true file will teach. */
+  readonly #typeLessons: Lessons;
+  readonly #stringLessons: Lessons;
+  readonly #checksumLessons: Lessons;
+  /** By the old index of a symbol table: the sections that its symbols stand for. */
+  readonly #sectionsOf = new Map<number, Uint16Array>();
 
   constructor(old: Relocatable, plan: RelocatablePlan, nextSize: number, memory: RelocatableMemory) {
     this.#memory = memory;
+    this.#typeLessons = new Lessons(memory.types);
+    this.#stringLessons = new Lessons(memory.strings);
+    this.#checksumLessons = new Lessons(memory.checksums);
     this.#old = old;
     this.#plan = plan;
     this.#bytes = new Uint8Array(nextSize);
@@ -85,7 +85,7 @@ export class Rebuilder {
       this.#markSection(section, planned);
       if (section.role === 'symbols') this.#moveSymbols(section, planned);
       else if (section.role === 'relocations') this.#moveRelocations(section, planned);
-      else if (isChecksums(section.name)) this.#moveChecksums(section, planned);
+      else if (isChecksums(section)) this.#moveChecksums(section, planned);
     }
     writeHeaders(this.#view, this.#old, this.#plan, this.#places, this.#indexes);
     this.#copyTrailer();
@@ -94,17 +94,17 @@ export class Rebuilder {
       classes: this.#classes,
       learn: (next) => {
         const view = new DataView(next.buffer, next.byteOffset, next.byteLength);
-        for (const { at, number, learn } of this.#lessons)
-          if (at + 4 <= next.length) learn(number, view.getUint32(at, true));
+        for (const lessons of [this.#typeLessons, this.#stringLessons, this.#checksumLessons]) lessons.learn(view);
       },
     };
   }
 
-  #markSection({ role, name, type }: RelocatableSection, { offset, size }: PlannedSection): void {
+  #markSection(section: RelocatableSection, { offset, size }: PlannedSection): void {
+    const { role, name, type } = section;
     let kinds: readonly number[] = [];
     if (role === 'symbols') kinds = sixKinds(SYMBOL_KINDS);
     else if (role === 'relocations') kinds = sixKinds(RELOCATION_KINDS);
-    else if (isChecksums(name)) kinds = [CHECKSUM_KIND];
+    else if (isChecksums(section)) kinds = [CHECKSUM_KIND];
     else if (name === '.orc_unwind') kinds = [UNWIND_KIND];
     else if (role === 'table') kinds = [TABLE_KIND];
     else if (type === SHT_STRTAB) kinds = [TEXT_KIND];
@@ -113,26 +113,20 @@ export class Rebuilder {
 
   /** Numbers of the kernel's BTF are looked up in what earlier files taught. */
   #rebuildBtf(old: Btf, script: BtfScript, { offset, size }: PlannedSection): void {
-    const { types, strings } = this.#memory;
-    const learnType = (number: number, moved: number) => types.learn(number, moved);
-    const learnString = (number: number, moved: number) => strings.learn(number, moved);
     const target = new DataView(this.#bytes.buffer, offset, size);
     markRows(this.#classes, offset, offset + size, [BTF_OTHER_KIND]);
     rebuildBtf(old, script, this.#memory, target, (at, number, isName) => {
-      this.#lessons.push({ at: offset + at, number, learn: isName ? learnString : learnType });
+      (isName ? this.#stringLessons : this.#typeLessons).add(offset + at, number);
     });
   }
 
   /** Checksums of symbols: the same in all modules that use them, and in the one that exports them. */
   #moveChecksums({ rowBytes }: RelocatableSection, planned: PlannedSection): void {
     const { checksums } = this.#memory;
-    const learn = (number: number, moved: number) => {
-      if (checksums.size < MAX_LEARNED_NUMBERS) checksums.set(number, moved);
-    };
     for (let at = planned.offset; at + 4 <= planned.offset + planned.size; at += rowBytes) {
       const number = this.#view.getUint32(at, true);
-      this.#lessons.push({ at, number, learn });
-      this.#view.setUint32(at, checksums.get(number) ?? number, true);
+      this.#checksumLessons.add(at, number);
+      this.#view.setUint32(at, checksums.moved(number), true);
     }
   }
 
@@ -212,14 +206,23 @@ export class Rebuilder {
     });
   }
 
+  #sectionsOfSymbols(index: number): Uint16Array {
+    let sections = this.#sectionsOf.get(index);
+    if (sections === undefined) {
+      const symbols = this.#old.sections[index];
+      sections = symbols?.role === 'symbols' ? sectionSymbols(viewOf(this.#old.elf, symbols)) : new Uint16Array(0);
+      this.#sectionsOf.set(index, sections);
+    }
+    return sections;
+  }
+
   #moveRelocations(section: RelocatableSection, planned: PlannedSection): void {
-    const symbols = this.#old.sections[section.link];
     const maps: RelocationMaps = {
       machine: this.#old.elf.machine,
       places: this.#places,
       indexes: this.#indexes,
       symbols: this.#places[section.link],
-      sectionOf: symbols?.role === 'symbols' ? sectionSymbols(viewOf(this.#old.elf, symbols)) : new Uint16Array(0),
+      sectionOf: this.#sectionsOfSymbols(section.link),
     };
     const host = this.#places[section.info];
     for (let at = 0; at + RELA_BYTES <= planned.size; at += RELA_BYTES)

@@ -92,6 +92,8 @@ export function viewOf({ bytes }: Elf, { offset, size }: ElfSection): DataView {
 export function readRelocatable(bytes: Uint8Array): Relocatable | undefined {
   const elf = readElf(bytes);
   if (elf === undefined || elf.type !== ET_REL || elf.sectionCount < 2) return undefined;
+  // One that has no bytes in the file can be of any size.
+  if (elf.sections.some(({ size }) => size > 0xffff_ffff)) return undefined;
   // Those of type 0 are left out by the reader, and so are unreadable ones.
   if (elf.sections.length !== elf.sectionCount - 1) return undefined;
   const sections: (RelocatableSection | undefined)[] = [undefined];
