@@ -11,7 +11,7 @@ import { ByteBudget } from './budget.ts';
 import { codecNamed } from './codecs.ts';
 import { Cutter } from './cutter.ts';
 import { damagedDelta } from './damage.ts';
-import { decodeRecord, type RecordFiles } from './decode-record.ts';
+import { type BaseFile, decodeRecord, isSound, type RecordFiles } from './decode-record.ts';
 import type { DecodeJob } from './decode-worker.ts';
 import type { DeltaPlan, PlannedRecord } from './plan.ts';
 
@@ -48,8 +48,8 @@ export interface ApplyOptions {
  * Reads what is planned and adds the objects to the batch, each when it is complete. After an interruption a new plan with
  * what the pool then has goes on.
  * @param read gives the bytes of a range of the delta file; its chunks are valid until the next step.
- * @throws OsupdError `damaged-delta`; `verification-failed` when an object does not have its digest; `damaged-store` when
- * a base is missing; `interrupted`; what `read` and the batch throw.
+ * @throws OsupdError `damaged-delta`; `verification-failed` when an object does not have its digest, or a base has not; `damaged-store`
+ * when a base is missing; `interrupted`; what `read` and the batch throw.
  */
 export async function applyRecords(
   plan: DeltaPlan,
@@ -166,11 +166,12 @@ class ApplyRun implements AsyncDisposable {
   }
 
   async #make(record: PlannedRecord, stored: Uint8Array | AsyncIterable<Uint8Array>): Promise<void> {
+    for (const { digest } of record.bases) await this.#begun.get(digest);
+    const files = this.#filesOf(record);
     try {
-      for (const { digest } of record.bases) await this.#begun.get(digest);
-      for (const written of await this.#decode(this.#filesOf(record), stored)) await this.#batch.addWritten(written);
+      for (const written of await this.#decode(files, stored)) await this.#batch.addWritten(written);
     } catch (error) {
-      throw blameBases(error, record);
+      throw await blameBases(error, files);
     }
     this.#done += record.range.length;
     this.#options.progress({ kind: 'advance', step: STEP, done: this.#done });
@@ -200,13 +201,22 @@ function threadsFor({ objectBytes }: DeltaPlan): number {
   return objectBytes < THREADED_BYTES ? 0 : Math.min(availableParallelism(), MAX_THREADS);
 }
 
-/** Wrong content of a record with bases has one more possible cause than a wrong delta. */
-function blameBases(error: unknown, record: PlannedRecord): unknown {
-  if (!(error instanceof OsupdError) || error.code !== 'verification-failed' || record.bases.length === 0) return error;
-  return new OsupdError(error.code, `${error.message}: the delta is wrong, or an object that it builds on is damaged`, {
-    ...(error.where === undefined ? {} : { where: error.where }),
+/**
+ * What a record makes of a damaged base is rubbish, and looks like a wrong delta: so its bases are looked at then. Wrong ones are the cause.
+ * @throws OsupdError `damaged-store` when one of them cannot be read.
+ */
+async function blameBases(error: unknown, { bases }: RecordFiles): Promise<unknown> {
+  const isWrong =
+    error instanceof OsupdError && (error.code === 'verification-failed' || error.code === 'damaged-delta');
+  if (!isWrong) return error;
+  const wrong: BaseFile[] = [];
+  for (const base of bases) if (!(await isSound(base))) wrong.push(base);
+  const [first] = wrong;
+  if (first === undefined) return error;
+  return new OsupdError('verification-failed', 'an object that the delta builds on is damaged', {
+    where: first.paths.at(-1)!,
     remedy: 'run "osupd fsck --repair", then try again',
-    facts: { ...error.facts, bases: record.bases.map(({ digest }) => digest) },
+    facts: { objects: wrong.map(({ digest }) => digest) },
     cause: error,
   });
 }

@@ -2,11 +2,13 @@
 import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
 import type { Digest } from '../core/digest.ts';
 import { isSystemError, OsupdError, toOsupdError } from '../core/errors.ts';
+import { FsverityHasher } from '../objects/fsverity.ts';
 import { type WrittenContent, writeContent } from '../objects/write-content.ts';
 import type { Base } from './codec.ts';
 import { codecNamed } from './codecs.ts';
 import { Cutter } from './cutter.ts';
 import { damagedDelta } from './damage.ts';
+import { streamBase } from './read-base.ts';
 
 /** An object that a record is based on. */
 export interface BaseFile {
@@ -57,6 +59,17 @@ export async function decodeRecord(
   }
   if (!(await cutter.isAtEnd())) throw damagedDelta('a record holds more than its objects');
   return written;
+}
+
+/**
+ * Whether an object that a record is based on has the digest that it should.
+ * @throws OsupdError `damaged-store` when it is missing or of another size; `io`
+ */
+export async function isSound(base: BaseFile): Promise<boolean> {
+  using files = new OpenBases();
+  const hasher = new FsverityHasher();
+  for await (const slice of streamBase(files.baseOf(base))) hasher.update(slice);
+  return hasher.digest() === base.digest;
 }
 
 /** Reads bases, of which one is open at a time: a record may have thousands. */

@@ -1,5 +1,7 @@
+import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { beforeAll, describe, expect, it } from 'vitest';
 import type { Digest } from '../../src/core/digest.ts';
+import type { OsupdError } from '../../src/core/errors.ts';
 import { noProgress } from '../../src/core/progress.ts';
 import { applyRecords, namedBy, planRecords } from '../../src/delta/apply.ts';
 import { applyToPool } from '../../src/delta/apply-images.ts';
@@ -174,6 +176,37 @@ describe('a device', () => {
     });
     expect(reads).toEqual([]);
     expect(await objectsIn(device)).toEqual(digestsOf(from).sort());
+  });
+
+  it('is told which object it must repair where one that records build on is damaged', async () => {
+    const thorough = await makeDelta(store, { from, to }, { effort: 7 });
+    const old = digestsOf(from);
+    const next = below(45);
+    let refused = 0;
+    for (const digest of new Set(thorough.head.header.records.flatMap(({ bases }) => bases.map((base) => old[base])))) {
+      if (digest === undefined) continue;
+      const device = await deviceWith(from);
+      const path = device.objectPath(digest);
+      const bytes = readFileSync(path);
+      for (let damage = 0; damage < 3; damage++) bytes[next(bytes.length)]! ^= 1 << next(8);
+      // A new file: the old one may be sealed by fs-verity.
+      rmSync(path);
+      writeFileSync(path, bytes);
+      try {
+        await applyDelta(thorough, from, device);
+      } catch (error) {
+        const { code, where, remedy, facts } = error as OsupdError;
+        expect({ code, where, facts }).toEqual({
+          code: 'verification-failed',
+          where: path,
+          facts: { objects: [digest] },
+        });
+        expect(remedy).toContain('osupd fsck --repair');
+        refused++;
+      }
+      for (const { path: wrong } of await problemsOf(device)) expect(path.endsWith(wrong)).toBe(true);
+    }
+    expect(refused).toBeGreaterThan(3);
   });
 
   it('that is interrupted again and again never reads again what was complete', async () => {
