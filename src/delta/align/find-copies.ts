@@ -33,8 +33,8 @@ const MATCH_REACH = 512;
 const SURE_RUN = 32;
 
 /**
- * The cheapest copies that can be found. Takes about a quarter of a microsecond for each byte of both files, and five bytes of memory for
- * each old one (up to MAX_SUFFIX_ARRAY_BYTES of them).
+ * The cheapest copies that can be found. Takes about a tenth of a microsecond for each byte of both files, on hard ones half of one, and six
+ * bytes of memory for each old byte (of MAX_SUFFIX_ARRAY_BYTES at most) besides one for each new byte.
  * @throws OsupdError `limit-exceeded` where a file is larger than MAX_ALIGNED_BYTES.
  */
 export function findCopies(old: Uint8Array, next: Uint8Array, options: CopyOptions): Copies {

@@ -13,13 +13,16 @@ type Text = Uint8Array | Int32Array;
 
 const BYTE_VALUES = 256;
 
-let reused = new Int32Array(0);
+/** Up to so many bytes the array is in memory that is kept for the next one; most files are far smaller. */
+const KEPT_BYTES = 8 << 20;
+
+let kept = new Int32Array(0);
 const byteCounts = new Int32Array(BYTE_VALUES);
 const byteBuckets = new Int32Array(BYTE_VALUES);
 
 /**
  * The start offsets of all suffixes of `bytes` in the order of their bytes; a suffix that is the beginning of another one comes first.
- * The array is a view of memory that the next call uses again. Takes four bytes of memory for each byte, in rare cases eight.
+ * The array may be in memory that the next call uses again. Takes four bytes of memory for each byte, in rare cases eight.
  * @throws OsupdError `limit-exceeded` above MAX_SUFFIX_ARRAY_BYTES.
  */
 export function suffixArray(bytes: Uint8Array): Int32Array {
@@ -27,11 +30,16 @@ export function suffixArray(bytes: Uint8Array): Int32Array {
   if (length > MAX_SUFFIX_ARRAY_BYTES) {
     throw new OsupdError('limit-exceeded', `a suffix array of ${length} bytes; ${MAX_SUFFIX_ARRAY_BYTES} is the most`);
   }
-  if (reused.length < length) reused = new Int32Array(length);
-  const sorted = reused.subarray(0, length);
+  const sorted = memoryFor(length);
   if (length < 2) sorted.fill(0);
   else sortSuffixes(bytes, sorted, byteCounts, byteBuckets);
   return sorted;
+}
+
+function memoryFor(length: number): Int32Array {
+  if (length > KEPT_BYTES) return new Int32Array(length);
+  if (kept.length < length) kept = new Int32Array(Math.min(KEPT_BYTES, 2 * length));
+  return kept.subarray(0, length);
 }
 
 /** @param counts, buckets working space, an entry for each value a symbol can have. */

@@ -7,12 +7,21 @@ const LEAST_BITS = 10;
 /** 64 MiB of memory. */
 const MOST_BITS = 29;
 
-let reused = new Uint8Array(0);
+/** Up to this size a table is kept for the next filter. */
+const KEPT_TABLE_BYTES = 16 << 20;
+
+let kept = new Uint8Array(0);
 
 function hashOf(bytes: Uint8Array, at: number): number {
   const four = bytes[at]! | (bytes[at + 1]! << 8) | (bytes[at + 2]! << 16) | (bytes[at + 3]! << 24);
   const hash = Math.imul(four, 0x9e3779b1) ^ Math.imul(bytes[at + 4]! + 1, 0x5bd1e995);
   return Math.imul(hash ^ (hash >>> 15), 0x2c1b3c6d);
+}
+
+function emptyTable(size: number): Uint8Array {
+  if (size > KEPT_TABLE_BYTES) return new Uint8Array(size);
+  if (kept.length < size) kept = new Uint8Array(size);
+  return kept.subarray(0, size).fill(0);
 }
 
 export class WordFilter {
@@ -23,9 +32,7 @@ export class WordFilter {
   constructor(bytes: Uint8Array) {
     const bits = Math.min(MOST_BITS, Math.max(LEAST_BITS, 32 - Math.clz32(bytes.length) + 3));
     this.#shift = 32 - bits;
-    const size = 2 ** (bits - 3);
-    if (reused.length < size) reused = new Uint8Array(size);
-    this.#bits = reused.subarray(0, size).fill(0);
+    this.#bits = emptyTable(2 ** (bits - 3));
     for (let at = 0; at + WORD_BYTES <= bytes.length; at++) {
       const slot = hashOf(bytes, at) >>> this.#shift;
       this.#bits[slot >>> 3]! |= 1 << (slot & 7);
