@@ -150,6 +150,15 @@ export const MAX_ELF_NAME_BYTES = 255;
  */
 export const MAX_PROJECTED_BYTES = 64 << 20;
 
+/** Bases of one member of a record of the codec difference: who makes deltas takes 4 at most, and a reader holds small ones all. */
+export const MAX_MEMBER_BASES = 16;
+
+/**
+ * What all members of a record project, in relation to its bases and its content: each of hundreds of members could project all bases, and
+ * take hours. Who makes deltas projects each base for one or two members.
+ */
+export const MAX_PROJECTED_PASSES = 16;
+
 /**
  * Content of one segment of a record of the codec difference, which a reader holds. An object must be in one as a whole to teach the next ones:
  * the largest kernel modules, of 6 MB, are.

@@ -1,11 +1,19 @@
 /** Chooses what a member is differenced against, and finds its copies. */
 import { freeMemory } from '../../core/bytes.ts';
+import { MAX_MEMBER_BASES } from '../../core/limits.ts';
 import type { CoarseMap } from '../align/coarse-map.ts';
 import { findCoarseMap } from '../align/find-coarse-map.ts';
 import { type Copies, findCopies } from '../align/find-copies.ts';
 import type { RecordMemory } from '../projection/projection.ts';
 import { projectionFor } from '../projection/projections.ts';
-import { fitsProjection, OldContent, type OldPart, partInMemory, projectedPart } from './difference-old.ts';
+import {
+  OldContent,
+  type OldPart,
+  type ProjectedSize,
+  type ProjectionRoom,
+  partInMemory,
+  projectedPart,
+} from './difference-old.ts';
 import type { MemberPlan, PlannedBase } from './difference-plan.ts';
 
 export interface Alignment {
@@ -20,6 +28,8 @@ export interface AlignmentContext {
   readonly bases: readonly Uint8Array[];
   /** As the members before have left it; it is not changed. */
   readonly memory: RecordMemory;
+  /** What the member projects is taken of it. */
+  readonly room: ProjectionRoom;
   readonly effort: number;
 }
 
@@ -42,10 +52,30 @@ export function alignMember(next: Uint8Array, candidates: readonly number[], con
     if (isThorough && base.projected !== undefined)
       attempt([base.best === base.projected ? base.plain : base.projected]);
   }
-  if (used.length > 1) attempt(used.map((base) => base.best));
+  if (used.length > 1) attempt(together(used.slice(0, MAX_MEMBER_BASES), next.length, context.room));
   for (const { projected } of used)
     if (projected !== undefined && !best.uses(projected.part)) new OldContent([projected.part]).free();
+  context.room.take(projectedOf(best.plan, context.bases), next.length);
   return best;
+}
+
+/** Each base as it is nearest to the new file, as long as a reader may project so many. */
+function together(used: readonly CandidateBase[], nextSize: number, room: ProjectionRoom): UsedBase[] {
+  const projected: ProjectedSize[] = [];
+  return used.map(({ best, plain, size }) => {
+    const { projected: choice } = best.planned;
+    if (choice === undefined) return plain;
+    const { projection } = choice;
+    if (!room.fits([...projected, { size, projection }], nextSize)) return plain;
+    projected.push({ size, projection });
+    return best;
+  });
+}
+
+function projectedOf(plan: MemberPlan, bases: readonly Uint8Array[]): ProjectedSize[] {
+  return plan.flatMap(({ index, projected }) =>
+    projected === undefined ? [] : [{ size: bases[index]!.length, projection: projected.projection }],
+  );
 }
 
 /** A base with or without a projection. */
@@ -75,21 +105,23 @@ function equalBytes(old: Uint8Array, oldAt: number, next: Uint8Array, newAt: num
 
 class CandidateBase {
   readonly index: number;
+  readonly size: number;
   readonly plain: UsedBase;
   readonly projected: UsedBase | undefined;
   /** The one that seems to be nearer to the new file, and how near. */
   readonly best: UsedBase;
   readonly agreement: number;
 
-  constructor(index: number, next: Uint8Array, { bases, memory }: AlignmentContext) {
+  constructor(index: number, next: Uint8Array, { bases, memory, room }: AlignmentContext) {
     const base = bases[index]!;
     const map = findCoarseMap(base, next);
     this.index = index;
+    this.size = base.length;
     this.plain = { part: partInMemory(base), planned: { index, projected: undefined }, comparable: next };
     this.best = this.plain;
     this.agreement = agreementOf(base, next, map);
     const projected = projectionFor(base, next, map);
-    if (projected === undefined || !fitsProjection([{ size: base.length, ...projected }], next.length)) return;
+    if (projected === undefined || !room.fits([{ size: base.length, ...projected }], next.length)) return;
     const part = projectedPart(Uint8Array.from(base), projected, next.length, memory);
     const { comparable } = projected;
     this.projected = { part, planned: { index, projected }, comparable };

@@ -11,7 +11,7 @@ import { RecordMemory } from '../projection/projection.ts';
 import { readBases } from '../read-base.ts';
 import { sum } from '../total-size.ts';
 import type { DifferenceObserver, StreamPositions } from './difference-observer.ts';
-import { fitsProjection, OldContent, type OldPart, partInMemory, projectedPart } from './difference-old.ts';
+import { OldContent, type OldPart, ProjectionRoom, partInMemory, projectedPart } from './difference-old.ts';
 import { type MemberPlan, type PlannedBase, PlanReader } from './difference-plan.ts';
 import { readSegment, type Segment } from './difference-segment.ts';
 import { StoredBytes } from './stored-bytes.ts';
@@ -53,6 +53,7 @@ class RecordDecoder implements Disposable {
   readonly #plans: PlanReader;
   readonly #memory = new RecordMemory();
   readonly #models: RecordModels;
+  readonly #room: ProjectionRoom;
   readonly #observer: DifferenceObserver | undefined;
   #old = new OldContent([]);
   #size = 0;
@@ -67,6 +68,8 @@ class RecordDecoder implements Disposable {
     this.#members = members.values();
     this.#plans = new PlanReader(bases.length);
     this.#models = new RecordModels(sum(members));
+    const sizes = bases.map(({ size }) => size);
+    this.#room = new ProjectionRoom(sizes, members);
   }
 
   async *decode(segment: Segment): AsyncGenerator<Uint8Array> {
@@ -117,7 +120,7 @@ class RecordDecoder implements Disposable {
     const projected = plan.flatMap(({ index, projected }) =>
       projected === undefined ? [] : [{ size: this.#bases[index]!.size, projection: projected.projection }],
     );
-    if (!fitsProjection(projected, this.#size)) throw damagedDelta('a member projects bases that are too large');
+    if (!this.#room.take(projected, this.#size)) throw damagedDelta('a member projects bases that are too large');
     const parts: OldPart[] = [];
     for (const base of plan) parts.push(await this.#part(base));
     return new OldContent(parts);

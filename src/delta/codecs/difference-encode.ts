@@ -8,6 +8,7 @@ import { ResidualEncoder } from '../coding/residual.ts';
 import type { StreamOptions } from '../coding/stream-choice.ts';
 import { RecordMemory } from '../projection/projection.ts';
 import { type Alignment, alignMember } from './difference-align.ts';
+import { ProjectionRoom } from './difference-old.ts';
 import { PlanWriter } from './difference-plan.ts';
 import { encodeSegment } from './difference-segment.ts';
 
@@ -35,6 +36,8 @@ export function encodeDifference(
   const plans = new PlanWriter();
   const memory = new RecordMemory();
   const models = new RecordModels(target.length);
+  const sizes = bases.map(({ length }) => length);
+  const room = new ProjectionRoom(sizes, members);
   const stored: Uint8Array[] = [];
   let at = 0;
   let member: MemberEncoder | undefined;
@@ -45,7 +48,7 @@ export function encodeDifference(
       if (offset === 0 || member === undefined) {
         const next = target.subarray(at, at + members[index]!);
         member?.free();
-        const alignment = alignMember(next, basesOf[index]!, { bases, memory, effort });
+        const alignment = alignMember(next, basesOf[index]!, { bases, memory, room, effort });
         plans.write(alignment.plan, segment.plan);
         member = new MemberEncoder(next, alignment);
       }

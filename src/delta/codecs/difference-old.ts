@@ -1,7 +1,7 @@
 /** What a member of a `difference` record is differenced against: its bases, projected or as they are, one after the other. */
 
 import { freeMemory } from '../../core/bytes.ts';
-import { MAX_PROJECTED_BYTES } from '../../core/limits.ts';
+import { MAX_PROJECTED_BYTES, MAX_PROJECTED_PASSES } from '../../core/limits.ts';
 import type { CoarseMap } from '../align/coarse-map.ts';
 import type { Base } from '../codec.ts';
 import type { ByteClasses, Projected, Projection, RecordMemory } from '../projection/projection.ts';
@@ -98,8 +98,29 @@ export interface ProjectedSize {
   readonly projection: Projection;
 }
 
-/** True where a reader may project these bases for a new file of this size: the old and the projected ones are held in memory. */
-export function fitsProjection(bases: readonly ProjectedSize[], nextSize: number): boolean {
-  const held = bases.map(({ size, projection: { growth = 1 } }) => growth * Math.max(size, nextSize));
-  return sum(held) <= MAX_PROJECTED_BYTES;
+/** What a reader does and holds to project these bases for a new file of this size. */
+function projectedBytes(bases: readonly ProjectedSize[], nextSize: number): number {
+  return sum(bases.map(({ size, projection: { growth = 1 } }) => growth * Math.max(size, nextSize)));
+}
+
+/** How much the members of one record may still project. Encoder and decoder count alike. */
+export class ProjectionRoom {
+  #left: number;
+
+  /** @param bases sizes. @param members sizes. */
+  constructor(bases: readonly number[], members: readonly number[]) {
+    this.#left = MAX_PROJECTED_PASSES * (sum(bases) + sum(members));
+  }
+
+  /** For one member. */
+  fits(bases: readonly ProjectedSize[], nextSize: number): boolean {
+    return projectedBytes(bases, nextSize) <= Math.min(MAX_PROJECTED_BYTES, this.#left);
+  }
+
+  /** Counts what a member projects, if it fits. */
+  take(bases: readonly ProjectedSize[], nextSize: number): boolean {
+    if (!this.fits(bases, nextSize)) return false;
+    this.#left -= projectedBytes(bases, nextSize);
+    return true;
+  }
 }

@@ -1,5 +1,6 @@
 /** Plans of members in a `difference` record: which bases a member has, and how each is projected. docs/formats/delta.md has the format. */
 import { type ByteReader, type ByteWriter, fromBytes, toBytes } from '../../core/bytes.ts';
+import { MAX_MEMBER_BASES } from '../../core/limits.ts';
 import { damagedDelta } from '../damage.ts';
 import type { Projection } from '../projection/projection.ts';
 import { projectionNamed } from '../projection/projections.ts';
@@ -70,7 +71,8 @@ export class PlanReader {
   read(reader: ByteReader): MemberPlan {
     const state = this.#state;
     const count = reader.varint('the number of bases of a member');
-    if (count > this.#baseCount) throw damagedDelta(`a member has ${count} bases of ${this.#baseCount}`);
+    if (count > Math.min(this.#baseCount, MAX_MEMBER_BASES))
+      throw damagedDelta(`a member has ${count} bases of ${this.#baseCount}`);
     const plan: PlannedBase[] = [];
     const used = new Set<number>();
     while (plan.length < count) {
