@@ -28,16 +28,9 @@ export class Candidates {
     this.#workLeft = MOST_WORK * next.length + 4096;
   }
 
-  get count(): number {
-    return this.#count;
-  }
-
-  /** Those by number in the order of their starts. */
+  /** All by number, in the order of their starts. */
   inOrder(): { starts: Uint32Array; ends: Uint32Array; distances: Float64Array } {
-    const keys = new Float64Array(this.#count);
-    for (let index = 0; index < this.#count; index++) keys[index] = this.#starts[index]! * this.#count + index;
-    keys.sort();
-    const order = Uint32Array.from(keys, (key) => key % this.#count);
+    const order = orderOf(this.#starts.subarray(0, this.#count));
     return {
       starts: order.map((index) => this.#starts[index]!),
       ends: order.map((index) => this.#ends[index]!),
@@ -108,4 +101,18 @@ export class Candidates {
 function copied<Numbers extends Uint32Array | Float64Array>(from: Numbers, to: Numbers): Numbers {
   to.set(from);
   return to;
+}
+
+/** The indexes of numbers in rising order (radix sort by halves). */
+function orderOf(numbers: Uint32Array): Uint32Array {
+  let order = Uint32Array.from(numbers.keys());
+  for (const shift of [0, 16]) {
+    const places = new Uint32Array((1 << 16) + 1);
+    for (const number of numbers) places[((number >>> shift) & 0xffff) + 1]!++;
+    for (let digit = 1; digit < places.length; digit++) places[digit]! += places[digit - 1]!;
+    const sorted = new Uint32Array(order.length);
+    for (const index of order) sorted[places[(numbers[index]! >>> shift) & 0xffff]!++] = index;
+    order = sorted;
+  }
+  return order;
 }
