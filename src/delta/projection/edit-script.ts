@@ -15,11 +15,6 @@ export interface EditScript {
   readonly lengths: Uint32Array;
 }
 
-/** Rows of the old section. */
-export function oldSize({ oldAt }: EditScript): number {
-  return oldAt[oldAt.length - 1]!;
-}
-
 /** Rows of the new section. */
 export function newSize({ newAt }: EditScript): number {
   return newAt[newAt.length - 1]!;

@@ -85,7 +85,7 @@ function markWords(classes: Uint8Array, { offset, size }: ElfSection): void {
   for (let at = offset; at < offset + size; at++) classes[at >>> 1]! |= (OPCODE + (at & 3)) << ((at & 1) << 2);
 }
 
-export function codeOf({ sections }: Relocatable): ElfSection[] {
+function codeOf({ sections }: Relocatable): ElfSection[] {
   return sections.filter((section) => section?.role === 'code') as ElfSection[];
 }
 

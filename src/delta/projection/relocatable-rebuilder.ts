@@ -13,7 +13,7 @@ import { type Relocatable, type RelocatableSection, viewOf } from './relocatable
 import { patternOf, writePattern } from './relocation-pattern.ts';
 import { followSymbol, moveRelocation, moveSymbol, type RelocationMaps, sectionSymbols } from './relocations.ts';
 import {
-  BTF_OTHER_KIND,
+  BTF_KIND,
   CHECKSUM_KIND,
   HEADER_KIND,
   markRows,
@@ -114,7 +114,7 @@ export class Rebuilder {
   /** Numbers of the kernel's BTF are looked up in what earlier files taught. */
   #rebuildBtf(old: Btf, script: BtfScript, { offset, size }: PlannedSection): void {
     const target = new DataView(this.#bytes.buffer, offset, size);
-    markRows(this.#classes, offset, offset + size, [BTF_OTHER_KIND]);
+    markRows(this.#classes, offset, offset + size, [BTF_KIND]);
     rebuildBtf(old, script, this.#memory, target, (at, number, isName) => {
       (isName ? this.#stringLessons : this.#typeLessons).add(offset + at, number);
     });

@@ -10,7 +10,7 @@ const R_X86_64_PC32 = 2;
 const R_X86_64_PLT32 = 4;
 
 /** How far a relocation's addend is from the place that it means. */
-export function addendBias(machine: number, type: number): number {
+function addendBias(machine: number, type: number): number {
   return machine === EM_X86_64 && (type === R_X86_64_PC32 || type === R_X86_64_PLT32) ? 4 : 0;
 }
 

@@ -155,7 +155,7 @@ function longestGrowing(pairs: readonly [number, number][]): [number, number][] 
 }
 
 /** The runs that two sequences share, in the order of both: places in either, and the length. */
-export function alignedRuns(
+function alignedRuns(
   a: Sequence,
   b: Sequence,
   windows: readonly number[],

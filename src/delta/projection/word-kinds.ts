@@ -11,9 +11,7 @@ const DIGITS = 3;
 /** Kinds of words, below 81. Those of one row follow one another. */
 export const RELOCATION_KINDS = 1;
 export const SYMBOL_KINDS = 7;
-export const BTF_OTHER_KIND = 13;
-export const BTF_ID_KIND = 14;
-export const BTF_NAME_KIND = 15;
+export const BTF_KIND = 13;
 export const TABLE_KIND = 16;
 export const TEXT_KIND = 17;
 export const CHECKSUM_KIND = 18;
@@ -28,11 +26,6 @@ function digitOf(kind: number, place: number): number {
 function mark(classes: ByteClasses, at: number, digit: number): void {
   const shift = (at & 1) << 2;
   classes[at >>> 1] = (classes[at >>> 1]! & ~(15 << shift)) | (digit << shift);
-}
-
-/** Marks one word, at any offset. */
-export function markWord(classes: ByteClasses, at: number, kind: number): void {
-  for (let place = 0; place < 4; place++) mark(classes, at + place, digitOf(kind, place));
 }
 
 /**
