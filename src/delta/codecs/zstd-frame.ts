@@ -35,7 +35,9 @@ export interface FrameOptions {
 
 /** The smallest window, as a power of two, that covers so many bytes. */
 export function windowLogFor(bytes: number): number {
-  return Math.max(MIN_WINDOW_LOG, Math.ceil(Math.log2(bytes)));
+  let log = MIN_WINDOW_LOG;
+  while (2 ** log < bytes) log++;
+  return log;
 }
 
 /** Tables for {@link LARGE_WINDOW_LOG} and above, as powers of two of their entries. */
