@@ -12,7 +12,7 @@ const SLICE_BYTES = 2 << 20;
 const JOBS_A_THREAD = 2;
 
 /** The first bytes of an object that are kept: what tells a format. */
-export const HEAD_BYTES = 32;
+const HEAD_BYTES = 32;
 
 const NO_BYTES = new Uint8Array(0);
 

@@ -49,7 +49,7 @@ export function encodeZstdStream(
 }
 
 /** True where the codec {@link zstdBase} can be used: a reader needs the bases twice, and a window of the content's size. */
-export function fitsZstdBase(baseBytes: number, targetBytes: number): boolean {
+function fitsZstdBase(baseBytes: number, targetBytes: number): boolean {
   return baseBytes > 0 && 2 * baseBytes + targetBytes <= MAX_DICTIONARY_CODEC_BYTES;
 }
 
