@@ -16,7 +16,7 @@ export interface StreamOptions {
 /** Below this effort nothing is coded adaptively: it takes longer than all else. */
 export const ADAPTIVE_EFFORT = 4;
 
-/** From this effort on plain bytes are tried wherever the adaptive coder is used, too. */
+/** From this effort on plain bytes are tried wherever the adaptive coder is used, too, and all that counts is size. */
 const THOROUGH_EFFORT = 8;
 
 /** What decoding an adaptively coded bit takes, about. */
@@ -29,6 +29,12 @@ const NANOSECONDS_PER_BIT = 100;
 const NANOSECONDS_PER_BYTE = 150;
 const NANOSECONDS_AT_ALL = 100e6;
 
+/** Below this many adaptively coded bits a stream is decoded in no time. */
+const QUICK_BITS = 1 << 17;
+
+/** What an adaptively coded bit must save at least, in bytes: a second of decoding saves 100 kB. Compressed content saves a tenth of that. */
+const LEAST_SAVED_PER_BIT = 0.01;
+
 /**
  * The stored bytes of a stream; none where nothing was coded.
  * @param adaptive undefined where the effort is too small for it. @param plain writes the packed plain bytes.
@@ -39,12 +45,14 @@ export function chooseStream(
   { effort, bytes }: StreamOptions,
 ): { stored: Uint8Array; isAdaptive: boolean } {
   const coded = adaptive?.finish();
-  const spent = (adaptive?.codedBits ?? 0) * NANOSECONDS_PER_BIT;
-  const isSlow = spent > NANOSECONDS_AT_ALL + bytes * NANOSECONDS_PER_BYTE;
-  if (coded !== undefined && !isSlow && effort < THOROUGH_EFFORT)
+  const bits = adaptive?.codedBits ?? 0;
+  const isSlow = bits * NANOSECONDS_PER_BIT > NANOSECONDS_AT_ALL + bytes * NANOSECONDS_PER_BYTE;
+  const isThorough = effort >= THOROUGH_EFFORT;
+  if (coded !== undefined && !isThorough && bits <= QUICK_BITS)
     return { stored: marked(ADAPTIVE, coded), isAdaptive: true };
   const packed = plain(effort).finish();
-  return coded !== undefined && !isSlow && coded.length <= packed.length
+  const leastSaved = isThorough ? 0 : bits * LEAST_SAVED_PER_BIT;
+  return coded !== undefined && !isSlow && coded.length + leastSaved <= packed.length
     ? { stored: marked(ADAPTIVE, coded), isAdaptive: true }
     : { stored: marked(PLAIN, packed), isAdaptive: false };
 }
