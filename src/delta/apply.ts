@@ -22,7 +22,7 @@ export { type DeltaPlan, namedBy, planRecords } from './plan.ts';
 const BUFFERED_BYTES = 8 << 20;
 
 /** Memory of the records that are decoded at the same time: bytes as stored, and what their codecs need. */
-const WORKING_BYTES = 40 << 20;
+const WORKING_BYTES = 80 << 20;
 
 /** Threads that decode. Each takes 12 MiB and more of memory, and two fill what most networks and disks of devices can do. */
 const MAX_THREADS = 2;

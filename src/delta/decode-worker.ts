@@ -1,12 +1,16 @@
 /** Decodes records on a thread of its own. */
 import { serveJobs } from '../core/workers.ts';
 import type { WrittenContent } from '../objects/write-content.ts';
+import { returnFreedBlocks } from '../sys/memory.ts';
 import { decodeRecord, type RecordFiles } from './decode-record.ts';
 
 export interface DecodeJob extends RecordFiles {
   /** The record's bytes. */
   readonly stored: Uint8Array;
 }
+
+// What decoding takes comes and goes in large blocks.
+returnFreedBlocks();
 
 serveJobs((job: DecodeJob): Promise<WrittenContent[]> => decodeRecord(job, once(job.stored)));
 

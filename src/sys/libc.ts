@@ -35,6 +35,8 @@ export interface Libc {
   moveMount(fromFd: number, fromPath: Bytes, toFd: number, toPath: Bytes, flags: number): number;
   openTree(directory: number, path: Bytes, flags: number): number;
   mountSetattr(directory: number, path: Bytes, flags: number, attributes: Bytes, size: number): number;
+  /** Of glibc alone; gives 1, or 0 on failure. */
+  readonly mallopt: ((parameter: number, value: number) => number) | undefined;
 }
 
 /** System call numbers; from 424 on they are equal on all architectures. */
@@ -88,10 +90,22 @@ function load(): Libc {
     fsmount: (fd, flags, attributes) => Number(fsmount(CALL.fsmount, fd, flags, attributes)),
     moveMount: (fromFd, fromPath, toFd, toPath, flags) =>
       Number(moveMount(CALL.moveMount, fromFd, fromPath, toFd, toPath, flags)),
+    mallopt: isGlibc(library) ? library.func('int mallopt(int parameter, int value)') : undefined,
     openTree: (directory, path, flags) => Number(openTree(CALL.openTree, directory, path, flags)),
     mountSetattr: (directory, path, flags, attributes, size) =>
       Number(mountSetattr(CALL.mountSetattr, directory, path, flags, attributes, size)),
   };
+}
+
+/** musl has neither this function nor the tuning that it stands for. */
+function isGlibc(library: ReturnType<Koffi['load']>): boolean {
+  try {
+    library.func('const char *gnu_get_libc_version()');
+    return true;
+  } catch (error) {
+    if (error instanceof Error && /gnu_get_libc_version/.test(error.message)) return false;
+    throw error;
+  }
 }
 
 /** Name of the error of the last failed call (`ENODATA`). Ask at once: any later call may change it. */
