@@ -1,5 +1,6 @@
 /** The encoder's side of the projection `relocatable`: compares the sections of two files. */
 
+import type { ByteString } from '../../core/bytes.ts';
 import { type BtfScript, compareBtf } from './btf-script.ts';
 import { type EditScript, PlaceMap, scaled } from './edit-script.ts';
 import { RELA_BYTES, SECTION_HEADER_BYTES, SHT_STRTAB, SYMBOL_BYTES } from './elf.ts';
@@ -28,6 +29,14 @@ function isText({ type, flags, name }: RelocatableSection): boolean {
   return type === SHT_STRTAB || (flags & SHF_STRINGS) !== 0 || name === '.modinfo';
 }
 
+/** The relocations of each section that has some, the first where it has several. */
+function relocationsBySection({ sections }: Relocatable): Map<number, RelocatableSection> {
+  const found = new Map<number, RelocatableSection>();
+  for (const section of sections)
+    if (section?.role === 'relocations' && !found.has(section.info)) found.set(section.info, section);
+  return found;
+}
+
 class Describer {
   readonly #old: Relocatable;
   readonly #next: Relocatable;
@@ -38,6 +47,10 @@ class Describer {
   readonly #places: (PlaceMap | undefined)[];
   readonly #indexes: Uint16Array;
   readonly #btf: (BtfScript | undefined)[] = [];
+  readonly #oldRelocations: ReadonlyMap<number, RelocatableSection>;
+  readonly #newRelocations: ReadonlyMap<number, RelocatableSection>;
+  /** By the name of an old section the new index of the first of them. */
+  readonly #firstNamed = new Map<ByteString, number>();
 
   constructor(old: Relocatable, next: Relocatable) {
     this.#old = old;
@@ -46,7 +59,14 @@ class Describer {
     this.#scripts = this.#from.map(() => undefined);
     this.#places = old.sections.map(() => undefined);
     this.#indexes = new Uint16Array(old.sections.length);
-    for (const [index, from] of this.#from.entries()) if (from !== 0) this.#indexes[from] = index;
+    this.#oldRelocations = relocationsBySection(old);
+    this.#newRelocations = relocationsBySection(next);
+    for (const [index, from] of this.#from.entries()) {
+      if (from === 0) continue;
+      this.#indexes[from] = index;
+      const { name } = old.sections[from]!;
+      if (!this.#firstNamed.has(name)) this.#firstNamed.set(name, index);
+    }
   }
 
   #content(of: Relocatable, section: RelocatableSection): Uint8Array {
@@ -158,15 +178,15 @@ class Describer {
   }
 
   #relocationsOf(of: Relocatable, index: number): RelocatableSection | undefined {
-    return of.sections.find((section) => section?.role === 'relocations' && section.info === index);
+    return (of === this.#old ? this.#oldRelocations : this.#newRelocations).get(index);
   }
 
   /** Rows are told apart by what they are relocated to, or by their content where nothing is. */
   #alignTable(index: number, old: RelocatableSection, next: RelocatableSection): void {
     const leaderName = PARALLEL_TABLES.get(old.name);
     if (leaderName !== undefined) {
-      const leader = this.#from.findIndex((from) => from !== 0 && this.#old.sections[from]!.name === leaderName);
-      if (leader > 0) {
+      const leader = this.#firstNamed.get(leaderName);
+      if (leader !== undefined) {
         const oldLeader = this.#old.sections[this.#from[leader]!]!;
         const newLeader = this.#next.sections[leader]!;
         if (

@@ -3,11 +3,12 @@ import { describe, expect, it } from 'vitest';
 import { OsupdError } from '../../../src/core/errors.ts';
 import { MAX_BTF_TYPES, MAX_LEARNED_NUMBERS } from '../../../src/core/limits.ts';
 import { readBtf } from '../../../src/delta/projection/btf.ts';
-import { EM_AARCH64, EM_X86_64, readElf, SHT_RELA, SHT_SYMTAB } from '../../../src/delta/projection/elf.ts';
+import { EM_AARCH64, EM_X86_64, ET_REL, readElf, SHT_RELA, SHT_SYMTAB } from '../../../src/delta/projection/elf.ts';
 import { newByteClasses, RecordMemory } from '../../../src/delta/projection/projection.ts';
 import { relocatable } from '../../../src/delta/projection/relocatable.ts';
 import { NumberShifts } from '../../../src/delta/projection/relocatable-memory.ts';
 import { buildBtf, type TypePlan, type TypeReference } from './btf-builder.ts';
+import { buildElf } from './elf-builder.ts';
 import { NO_MAP } from './foretell.ts';
 import { buildObject, type ObjectPlan, type SectionPlan } from './object-builder.ts';
 
@@ -181,6 +182,12 @@ describe('hostile relocatable files and descriptions', () => {
     const kept = Uint8Array.from(file);
     expect(relocatable.project(kept, 10, NO_MAP, UNCHANGED, new RecordMemory()).bytes).toBe(kept);
   });
+
+  it('are described in no more time for each section where there are thousands', () => {
+    const table = { name: '__kcrctab', bytes: new Uint8Array(4), address: 0 };
+    const file = buildElf({ type: ET_REL, machine: EM_X86_64, sections: new Array(40_000).fill(table) });
+    expect(relocatable.describe(file, file, NO_MAP)).toBeDefined();
+  }, 10_000);
 
   it('have no more types than a kernel', () => {
     const withTypes = (count: number) => {
