@@ -29,11 +29,11 @@ const NANOSECONDS_PER_BIT = 100;
 const NANOSECONDS_PER_BYTE = 150;
 const NANOSECONDS_AT_ALL = 100e6;
 
-/** Below this many adaptively coded bits a stream is decoded in no time. */
-const QUICK_BITS = 1 << 17;
+/** Up to this many adaptively coded bits a stream is decoded in a tenth of a second. */
+const QUICK_BITS = 1 << 20;
 
-/** What an adaptively coded bit must save at least, in bytes: a second of decoding saves 100 kB. Compressed content saves a tenth of that. */
-const LEAST_SAVED_PER_BIT = 0.01;
+/** What an adaptively coded bit must save at least, in bytes: a second of decoding saves 30 kB. Compressed content saves less. */
+const LEAST_SAVED_PER_BIT = 0.003;
 
 /**
  * The stored bytes of a stream; none where nothing was coded.
