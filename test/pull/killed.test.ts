@@ -177,7 +177,13 @@ describe.each([
     const root = scene.newRoot();
     const before = finishedObjects(root).size;
     const { child, ended } = startPull(root, '--limit-rate', '500k');
-    while (finishedObjects(root).size < before + 8) await pause(5);
+    if (scene.delta === undefined) {
+      while (finishedObjects(root).size < before + 8) await pause(5);
+    } else {
+      // Its records are so large that the first is complete when nearly all has been read.
+      while (!readdirSync(join(root, 'staging')).some((name) => name.startsWith('batch-'))) await pause(5);
+      await pause(300);
+    }
     child.kill('SIGINT');
     expect(await ended).toBe(1);
     expect(await poolProblems(await Pool.open(root))).toEqual([]);
