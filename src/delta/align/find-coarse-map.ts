@@ -5,7 +5,7 @@ import { type CoarseMap, coarseMapOf } from './coarse-map.ts';
 /** Equal bytes that a new shift must win: what it costs in the map, against what misled references into so many bytes would. */
 const SHIFT_COST = 32;
 
-/** The map of `old` to `next`, for `encodeCoarseMap`. Linear time but for sorting blocks; no two ranges in a row have the same shift. */
+/** The map of `old` to `next`. Linear time but for sorting blocks; no two ranges in a row have the same shift. */
 export function findCoarseMap(old: Uint8Array, next: Uint8Array): CoarseMap {
   const blocks = findBlocks(old, next);
   const oldAt: number[] = [];

@@ -7,6 +7,7 @@ import { RecordModels } from '../coding/record-models.ts';
 import { ResidualEncoder } from '../coding/residual.ts';
 import type { StreamOptions } from '../coding/stream-choice.ts';
 import { RecordMemory } from '../projection/projection.ts';
+import { totalSize } from '../total-size.ts';
 import { type Alignment, alignMember } from './difference-align.ts';
 import { ProjectionRoom } from './difference-old.ts';
 import { PlanWriter } from './difference-plan.ts';
@@ -42,7 +43,7 @@ export function encodeDifference(
   let at = 0;
   let member: MemberEncoder | undefined;
   for (const pieces of cutSegments(members, Math.min(SEGMENT_BYTES, mostBytes), mostBytes)) {
-    const bytes = pieces.reduce((total, { size }) => total + size, 0);
+    const bytes = totalSize(pieces);
     const segment = new SegmentEncoder(target.subarray(at, at + bytes), models, { effort, bytes });
     for (const { index, offset, size } of pieces) {
       if (offset === 0 || member === undefined) {

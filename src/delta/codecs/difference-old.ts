@@ -2,7 +2,6 @@
 
 import { freeMemory } from '../../core/bytes.ts';
 import { MAX_PROJECTED_BYTES, MAX_PROJECTED_PASSES } from '../../core/limits.ts';
-import type { CoarseMap } from '../align/coarse-map.ts';
 import type { Base } from '../codec.ts';
 import type { ByteClasses, Projected, Projection, RecordMemory } from '../projection/projection.ts';
 import { memoryBase } from '../read-base.ts';
@@ -29,8 +28,6 @@ export function partInMemory(bytes: Uint8Array, held = false): OldPart {
   return { content, bytes, classes: undefined, settle: undefined, learn: undefined, held: held ? [bytes] : [] };
 }
 
-const NO_MAP: CoarseMap = { oldAt: new Uint32Array(), newAt: new Uint32Array(), lengths: new Uint32Array() };
-
 /**
  * A base with its projection. @param bytes the base's, which may be overwritten. @param nextSize the member's.
  * @throws OsupdError `damaged-delta` for a description that no encoder makes.
@@ -41,7 +38,7 @@ export function projectedPart(
   nextSize: number,
   memory: RecordMemory,
 ): OldPart {
-  const projected = projection.project(base, nextSize, NO_MAP, description, memory);
+  const projected = projection.project(base, nextSize, description, memory);
   const { bytes, classes } = projected;
   return {
     content: memoryBase(bytes),

@@ -10,6 +10,7 @@ import type { ObjectReference } from '../../tree/references.ts';
 import { CODECS } from '../codecs.ts';
 import { contentSize, type Group } from '../groups.ts';
 import type { Kind } from '../kinds.ts';
+import { totalSize } from '../total-size.ts';
 
 export interface JobMember extends ObjectReference {
   /** Its bases, as indexes into those of the job. */
@@ -94,7 +95,7 @@ function isRecordJob(value: unknown): value is RecordJob {
     Array.isArray(members) &&
     members.length > 0 &&
     members.every((member) => isReference(member) && isMember(member, bases.length)) &&
-    bytes === members.reduce((sum: number, { size }) => sum + size, 0)
+    bytes === totalSize(members)
   );
 }
 

@@ -20,12 +20,11 @@ const MAGICS: readonly (readonly number[])[] = [
 
 export const bitcode: Projection = {
   name: 'bitcode',
-  usesMap: false,
   growth: COPIES,
   describe(old, next) {
     return isBitcode(old) && isBitcode(next) && old.length <= MAX_BITCODE_BYTES ? new Uint8Array(0) : undefined;
   },
-  project(old, _nextSize, _map, description) {
+  project(old, _nextSize, description) {
     if (description.length > 0) throw damagedDelta('the projection of bitcode takes no description');
     const bytes = old.length <= MAX_BITCODE_BYTES ? shiftedCopies(old) : old;
     return { bytes, classes: newByteClasses(bytes.length) };

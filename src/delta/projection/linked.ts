@@ -63,7 +63,6 @@ function anchored(next: Uint8Array, base: number): Uint8Array {
 /** The projection of linked files. */
 export const linked: Projection = {
   name: 'elf-linked',
-  usesMap: false,
 
   describe(old: Uint8Array, next: Uint8Array, map: CoarseMap): Uint8Array | undefined {
     const oldElf = readLinked(old);
@@ -90,7 +89,7 @@ export const linked: Projection = {
     return elf === undefined ? next : anchored(next, baseOf(elf));
   },
 
-  project(old: Uint8Array, _nextSize: number, _map: CoarseMap, description: Uint8Array): Projected {
+  project(old: Uint8Array, _nextSize: number, description: Uint8Array): Projected {
     const elf = readLinked(old);
     if (elf === undefined) return { bytes: old, classes: newByteClasses(old.length) };
     const reader = new ByteReader(description, badDescription);

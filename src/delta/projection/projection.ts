@@ -56,13 +56,11 @@ export interface Projected {
 export interface Projection {
   /** Name in a record: `[a-z0-9-]`; a changed rule is a new name. */
   readonly name: string;
-  /** False where the description alone says what moved: then an empty map will do, and a record need not hold one. */
-  readonly usesMap: boolean;
   /** How many times as large as the old and the new file `Projected.bytes` may be. Left out where it is not larger. */
   readonly growth?: number;
   /**
-   * The encoder's side: what the decoder must know of the new file besides the map, as short as possible. undefined where the two files are
-   * not of this kind.
+   * The encoder's side: what the decoder must know of the new file, as short as possible. undefined where the two files are not of this kind.
+   * @param map a first guess of what moved.
    */
   describe(old: Uint8Array, next: Uint8Array, map: CoarseMap): Uint8Array | undefined;
   /**
@@ -71,10 +69,10 @@ export interface Projection {
    */
   comparable?(old: Uint8Array, next: Uint8Array): Uint8Array;
   /**
-   * Rewrites the old file, in place or to one of the new file's size, and marks what its bytes are. Neither the file, the map nor the
+   * Rewrites the old file, in place or to one of the new file's size, and marks what its bytes are. Neither the file nor the
    * description is trusted: whatever they hold, it ends after a time and with memory in proportion to both sizes.
    * @param nextSize the size of the new file, a number that the caller has checked.
    * @throws OsupdError `damaged-delta` for a description that no encoder makes. A file that is not of this kind is left as it is.
    */
-  project(old: Uint8Array, nextSize: number, map: CoarseMap, description: Uint8Array, memory: RecordMemory): Projected;
+  project(old: Uint8Array, nextSize: number, description: Uint8Array, memory: RecordMemory): Projected;
 }

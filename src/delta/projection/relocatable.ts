@@ -12,7 +12,6 @@ import { readRelocatable } from './relocatable-sections.ts';
 
 export const relocatable: Projection = {
   name: 'relocatable',
-  usesMap: false,
   describe(old, next) {
     const oldFile = readRelocatable(old);
     const newFile = readRelocatable(next);
@@ -20,7 +19,7 @@ export const relocatable: Projection = {
     if (oldFile.elf.machine !== EM_X86_64 && oldFile.elf.machine !== EM_AARCH64) return undefined;
     return describeRelocatable(oldFile, newFile);
   },
-  project(old, nextSize, _map, description, memory) {
+  project(old, nextSize, description, memory) {
     const file = readRelocatable(old);
     if (file === undefined) return { bytes: old, classes: newByteClasses(old.length) };
     return new Rebuilder(file, readPlan(file, description, nextSize), nextSize, memory.of(RelocatableMemory)).rebuild();

@@ -8,12 +8,12 @@ import { bitcode } from '../../../src/delta/projection/bitcode.ts';
 import { RecordMemory } from '../../../src/delta/projection/projection.ts';
 import { memoryBase } from '../../../src/delta/read-base.ts';
 import { chunksOf, noise } from '../../helpers/pools.ts';
+import { NO_MAP } from './foretell.ts';
 
-const MAP = { oldAt: new Uint32Array(), newAt: new Uint32Array(), lengths: new Uint32Array() };
 const MAGIC = Buffer.from('4243c0de', 'hex');
 
 function project(old: Uint8Array): Uint8Array {
-  return bitcode.project(old, 0, MAP, new Uint8Array(0), new RecordMemory()).bytes;
+  return bitcode.project(old, 0, new Uint8Array(0), new RecordMemory()).bytes;
 }
 
 /** Bytes as bits, the lowest of each first. */
@@ -55,16 +55,16 @@ describe('the projection of bitcode', () => {
   it('is for bitcode alone, of bounded size', () => {
     const file = Buffer.concat([MAGIC, noise(100, 2)]);
     const wrapped = Buffer.concat([Buffer.from('dec0170b', 'hex'), file]);
-    expect(bitcode.describe(file, wrapped, MAP)).toHaveLength(0);
+    expect(bitcode.describe(file, wrapped, NO_MAP)).toHaveLength(0);
     for (const [old, next] of [
       [file, noise(100, 3)],
       [noise(100, 3), file],
       [new Uint8Array(0), file],
       [Buffer.concat([file, Buffer.alloc(MAX_BITCODE_BYTES)]), file],
     ] as const)
-      expect(bitcode.describe(old, next, MAP)).toBeUndefined();
+      expect(bitcode.describe(old, next, NO_MAP)).toBeUndefined();
     expect(project(Buffer.alloc(MAX_BITCODE_BYTES + 1))).toHaveLength(MAX_BITCODE_BYTES + 1);
-    expect(() => bitcode.project(file, 0, MAP, Buffer.of(0), new RecordMemory())).toThrow(
+    expect(() => bitcode.project(file, 0, Buffer.of(0), new RecordMemory())).toThrow(
       expect.objectContaining({ code: 'damaged-delta' }),
     );
   });

@@ -29,7 +29,7 @@ export function describeMoves(old: Uint8Array, next: Uint8Array, pieces: Pieces 
 
 /** The bytes of an old section, foretold for a section of the new file that begins at its first byte there. */
 export function foretellSection(old: Uint8Array, next: Uint8Array, name: string, description: Uint8Array): Uint8Array {
-  const projected = linked.project(Uint8Array.from(old), next.length, NO_MAP, description, new RecordMemory());
+  const projected = linked.project(Uint8Array.from(old), next.length, description, new RecordMemory());
   const from = readElf(old)!.sections.find((section) => section.name === name)!;
   const to = readElf(next)!.sections.find((section) => section.name === name)!;
   const copied = projected.bytes.slice(from.offset, from.offset + from.size);

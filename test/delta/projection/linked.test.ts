@@ -258,7 +258,7 @@ describe('whole files', () => {
     const old = buildElf({ type: ET_DYN, machine: EM_X86_64, sections: [text] });
     const longer = { ...text, bytes: new Uint8Array(80).fill(0xc3) };
     const next = buildElf({ type: ET_DYN, machine: EM_X86_64, sections: [longer] });
-    const { bytes } = linked.project(old.slice(), next.length, NO_MAP, describeMoves(old, next), new RecordMemory());
+    const { bytes } = linked.project(old.slice(), next.length, describeMoves(old, next), new RecordMemory());
     const headers = 64 * 3;
     expect(bytes.subarray(0, 64)).toEqual(next.subarray(0, 64));
     expect(bytes.subarray(-headers)).toEqual(next.subarray(-headers));
@@ -276,7 +276,7 @@ describe('whole files', () => {
   it('says "damaged-delta" of a description that is cut, too long or points nowhere', () => {
     const file = buildElf({ type: ET_DYN, machine: EM_X86_64, sections: [text] });
     const description = describeMoves(file, file, { '.text': [[4, 8]] });
-    const project = (bytes: Uint8Array) => linked.project(file.slice(), file.length, NO_MAP, bytes, new RecordMemory());
+    const project = (bytes: Uint8Array) => linked.project(file.slice(), file.length, bytes, new RecordMemory());
     expect(() => project(description)).not.toThrow();
     const damaged = expect.objectContaining({ code: 'damaged-delta' });
     for (let length = 0; length < description.length; length++) {
@@ -292,7 +292,7 @@ describe('whole files', () => {
     const program = readFileSync('/bin/bash');
     const description = linked.describe(program, program, findCoarseMap(program, program))!;
     expect(description.length).toBeLessThan(64);
-    const projected = linked.project(Uint8Array.from(program), program.length, NO_MAP, description, new RecordMemory());
+    const projected = linked.project(Uint8Array.from(program), program.length, description, new RecordMemory());
     expect(Buffer.compare(linked.comparable!(program, program), projected.bytes)).toBe(0);
     for (const size of [program.length, 4093]) {
       const pieces: Uint8Array[] = [];

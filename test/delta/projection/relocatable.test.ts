@@ -26,7 +26,7 @@ function jump(distance: number): number[] {
 
 function project(old: Uint8Array, next: Uint8Array, memory = new RecordMemory()): Uint8Array {
   const description = relocatable.describe(old, next, NO_MAP)!;
-  const projected = relocatable.project(Uint8Array.from(old), next.length, NO_MAP, description, memory);
+  const projected = relocatable.project(Uint8Array.from(old), next.length, description, memory);
   projected.learn?.(next);
   return projected.bytes;
 }
@@ -211,7 +211,7 @@ describe('the projection of relocatable files', () => {
     expect(relocatable.describe(text, old, NO_MAP)).toBeUndefined();
     expect(relocatable.describe(old, buildObject({ ...module([]), machine: EM_AARCH64 }), NO_MAP)).toBeUndefined();
     const kept = Uint8Array.from(text);
-    expect(relocatable.project(kept, 99, NO_MAP, Uint8Array.of(0), new RecordMemory()).bytes).toBe(kept);
+    expect(relocatable.project(kept, 99, Uint8Array.of(0), new RecordMemory()).bytes).toBe(kept);
   });
 
   it('does not change the files that it compares', () => {
