@@ -13,8 +13,8 @@ import { encodeDifference } from './difference-encode.ts';
 const PROJECTION_FACTOR = 3;
 
 /** Tables of the coders, and how they grow with a record's content. */
-const MAX_MODELS_BYTES = 26 << 20;
-const MODELS_FACTOR = 8;
+const MAX_MODELS_BYTES = 5 << 20;
+const MODELS_FACTOR = 20;
 
 export const difference: Codec = {
   name: 'difference',

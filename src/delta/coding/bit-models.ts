@@ -26,13 +26,23 @@ export class BitModels {
 
   /** Codes one bit by a slot, which learns it. */
   code(coder: BitCoder, slot: number, bit: number): number {
-    const state = this.#slots[slot]!;
-    const one = state >>> 16;
+    const one = this.#slots[slot]! >>> 16;
     const coded = coder.code(one === 0 ? 1 : one, bit);
+    this.learn(slot, coded);
+    return coded;
+  }
+
+  /** A slot learns a bit that was not coded by it. */
+  learn(slot: number, coded: number): void {
+    const state = this.#slots[slot]!;
     const count = state & COUNT_MASK;
     const moved = Math.imul(((coded << 22) - (state >>> COUNT_BITS)) >> 3, STEPS[count]!) & PROBABILITY_MASK;
     this.#slots[slot] = state + moved + (count < this.#limit ? 1 : 0);
-    return coded;
+  }
+
+  /** How likely a slot says that a one comes, in 1/65536. */
+  probability(slot: number): number {
+    return this.#slots[slot]! >>> 16;
   }
 
   /** Codes a number of `bits` bits, highest first, by the slots `first + 1` to `first + 2^bits - 1`. */

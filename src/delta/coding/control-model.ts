@@ -48,14 +48,7 @@ export class ControlModel {
     const lastOffset = sizeClass(this.#lastOffset);
     const lastReference = this.#lastReference;
     const literals = this.#literals;
-    literals.setContexts(
-      0,
-      lastCopy,
-      lastLiteral,
-      hash(lastReference, lastOffset),
-      hash(lastCopy, lastLiteral),
-      this.#lastLiteral,
-    );
+    literals.setContexts(0, hash(lastReference, lastOffset), hash(lastCopy, lastLiteral), this.#lastLiteral);
     const literal = literals.code(coder, control.literal);
     const newAt = this.#newAt + literal;
     const size = sizeClass(literal);
@@ -71,10 +64,8 @@ export class ControlModel {
     const offset = this.#oldAt + control.seek - newAt - from;
     const offsets = this.#offsets;
     offsets.setContexts(
-      reference,
       hash(reference, size),
       hash(reference, lastOffset),
-      hash(reference, hash(literal, 1)),
       hash(lastReference, hash(reference, lastCopy)),
       hash(this.#lastOffset, reference),
     );
@@ -87,9 +78,7 @@ export class ControlModel {
     const offsetSize = sizeClass(magnitude);
     const copies = this.#copies;
     copies.setContexts(
-      size,
       hash(reference, offsetSize),
-      lastCopy,
       hash(lastCopy, hash(size, 1)),
       hash(reference, hash(offsetSize, lastLiteral)),
       hash(this.#lastCopy, 2),

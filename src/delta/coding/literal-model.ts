@@ -5,8 +5,8 @@
  */
 import { freeMemory } from '../../core/bytes.ts';
 import { BitModels } from './bit-models.ts';
-import { hash, Mixer } from './mixer.ts';
-import { type BitCoder, PROBABILITY_BITS } from './range-coder.ts';
+import { hash, Mixer, stepsOf } from './mixer.ts';
+import type { BitCoder } from './range-coder.ts';
 import { slotBitsFor } from './residual-model.ts';
 
 /** Bytes before a literal that count as its context. */
@@ -18,24 +18,24 @@ const BLOCK_BYTES = 64;
 /** Different bytes in a block of random ones: 56.6 on average. Text and code have far fewer. */
 const RANDOM_BYTES = 51;
 
-const EVEN = 1 << (PROBABILITY_BITS - 1);
-
 /** Slots of a context as powers of two: small records do not pay for large tables. */
-const MOST_SLOT_BITS = 19;
+const MOST_SLOT_BITS = 17;
 const LEAST_SLOT_BITS = 10;
 
-const LIMIT = 8;
+const STEPS = stepsOf([1.5, 2.5, 3.5, 4.5, 5.5, 6.5, 7.5, 9.5]);
 const RATE = 6;
 
 /** Bytes that are alike before a match is trusted. */
 const MATCH_BYTES = 5;
 /** Lengths of matches that are told apart: up to this, and their classes. */
 const MOST_MATCH = 32;
-const MATCH_CLASSES = 16;
+const MATCH_CLASSES = 13;
 
 export class LiteralModel {
   readonly #mixer: Mixer;
   readonly #raw = new BitModels(2, 255);
+  /** Whether a byte is the foretold one, by how long the match is. */
+  readonly #hits = new BitModels(MATCH_CLASSES << 8, 255);
   /** Literals, with bytes before each, in a ring. */
   readonly #history: Uint8Array;
   readonly #historyMask: number;
@@ -54,8 +54,7 @@ export class LiteralModel {
   /** @param bytes of the record: less than a MiB make do with smaller tables. */
   constructor(bytes: number) {
     const slotBits = slotBitsFor(bytes, LEAST_SLOT_BITS, MOST_SLOT_BITS);
-    const sets = 8 * MATCH_CLASSES;
-    this.#mixer = new Mixer({ slotBits, sets, corrections: 33 << 8, limit: LIMIT, rate: RATE });
+    this.#mixer = new Mixer({ slotBits, sets: 256, corrections: 256, steps: STEPS, rate: RATE });
     this.#history = new Uint8Array(1 << (slotBits + 2));
     this.#historyMask = this.#history.length - 1;
     this.#places = new Int32Array(1 << (slotBits - 2)).fill(-1);
@@ -80,7 +79,7 @@ export class LiteralModel {
       if (end - at === BLOCK_BYTES) {
         this.#wasRaw = this.#raw.code(coder, this.#wasRaw, isRandom(window, at, end) ? 1 : 0);
         if (this.#wasRaw === 1) {
-          for (; at < end; at++) window[at] = codeRaw(coder, window[at]!);
+          for (; at < end; at++) window[at] = coder.codeByte(window[at]!);
           continue;
         }
       }
@@ -96,24 +95,23 @@ export class LiteralModel {
     const mixer = this.#mixer;
     const last = this.#last;
     const matched = this.#matched;
-    const foretold = matched > 0 ? this.#history[this.#match & this.#historyMask]! : 256;
-    const matchClass = matched < 16 ? matched >>> 1 : 8 + ((matched - 16) >>> 2);
-    const trust = matched > 0 ? Math.min(MATCH_CLASSES - 1, 1 + matchClass) : 0;
+    if (matched > 0) {
+      const foretold = this.#history[this.#match & this.#historyMask]!;
+      const trust = matched < 16 ? matched >>> 1 : 8 + ((matched - 16) >>> 2);
+      if (this.#hits.code(coder, (trust << 8) | foretold, byte === foretold ? 1 : 0) === 1) return foretold;
+    }
     mixer.c0 = hash(last & 0xff, 1);
     mixer.c1 = hash(last & 0xffff, 2);
     mixer.c2 = hash(last & 0xffff00, 3);
-    mixer.c3 = hash(last, 4);
-    mixer.c4 = hash(last >>> 24, 5);
-    mixer.c5 = matched > 0 ? hash(foretold, hash(trust, 6)) : hash(last & 0xff00, 7);
-    mixer.pickBuckets(0);
+    mixer.c3 = hash(last >>> 24, 4);
+    mixer.pick(0);
     let node = 1;
-    for (let shift = 7; shift >= 0; shift--) {
-      const hint = foretold < 256 && (foretold | 256) >>> (shift + 1) === node ? 1 + ((foretold >>> shift) & 1) : 0;
-      if (shift === 3) mixer.pickBuckets(Math.imul(node, 0x9e3779b));
-      const slot = shift > 3 ? node : (node & ((1 << (3 - shift)) - 1)) | (1 << (3 - shift));
-      const set = ((hint === 0 ? 0 : trust) << 3) | shift;
-      const correction = ((hint === 0 ? 0 : 1 + (hint - 1) * MATCH_CLASSES + trust) << 8) | node;
-      const bit = mixer.code(coder, slot, set, correction, (byte >>> shift) & 1);
+    for (let shift = 7; shift >= 4; shift--)
+      node = (node << 1) | mixer.code(coder, node, node, node, (byte >>> shift) & 1);
+    mixer.pick(Math.imul(node, 0x9e3779b));
+    for (let shift = 3, place = 1; shift >= 0; shift--) {
+      const bit = mixer.code(coder, place, node, node, (byte >>> shift) & 1);
+      place = (place << 1) | bit;
       node = (node << 1) | bit;
     }
     return node & 255;
@@ -157,12 +155,6 @@ export class LiteralModel {
     this.#match = place;
     this.#matched = length;
   }
-}
-
-function codeRaw(coder: BitCoder, byte: number): number {
-  let coded = 0;
-  for (let shift = 7; shift >= 0; shift--) coded = (coded << 1) | coder.code(EVEN, (byte >>> shift) & 1);
-  return coded;
 }
 
 const seen = new Int32Array(256);

@@ -1,71 +1,62 @@
 /**
- * Adaptive coding of numbers of any size: how many bits one has, then its bits (Exp-Golomb), all by six contexts. The bits below the first
- * few are told apart by their place alone.
+ * Adaptive coding of numbers of any size: how many bits one has, then its bits (Exp-Golomb). The first few are foretold by four
+ * contexts, those below by their place alone.
  */
-import { hash, Mixer } from './mixer.ts';
+import { BitModels } from './bit-models.ts';
+import { hash, Mixer, stepsOf } from './mixer.ts';
 import type { BitCoder } from './range-coder.ts';
 
 /** The largest number. */
 export const MAX_CODED_NUMBER = 0xfffffffe;
 
-/** Bits that say how many bits follow: 0 to 32. */
-const LENGTH_BITS = 6;
-/** Bits below the leading one that are coded by the value so far. */
-const VALUE_BITS = 5;
+/** Bits of a number's size, without the one that is coded alone: whether it is above 15. */
+const SIZE_BITS = 4;
+const LARGE = 1 << SIZE_BITS;
+/** Bits below the leading one that are coded by the contexts; those below say little. */
+const MIXED_BITS = 3;
 
 const SLOT_BITS = 13;
-const LIMIT = 30;
+const LIMIT = 127;
+const STEPS = stepsOf([1.5, 2.5, 3.5, 5, 7, 10, 14, 20]);
 const RATE = 4;
 
 export class NumberModel {
   readonly #mixer: Mixer;
-  readonly #contexts = new Int32Array(6);
+  readonly #large = new BitModels(1, LIMIT);
+  /** By the size of the number and the place of the bit. */
+  readonly #low = new BitModels(1 << 11, LIMIT);
 
   constructor() {
-    this.#mixer = new Mixer({ slotBits: SLOT_BITS, sets: 128, corrections: 1, limit: LIMIT, rate: RATE });
+    this.#mixer = new Mixer({ slotBits: SLOT_BITS, sets: 512, corrections: 1, steps: STEPS, rate: RATE });
   }
 
   /** Sets what the next number is foretold by. */
-  setContexts(c0: number, c1: number, c2: number, c3: number, c4: number, c5: number): void {
-    const contexts = this.#contexts;
-    contexts[0] = c0;
-    contexts[1] = c1;
-    contexts[2] = c2;
-    contexts[3] = c3;
-    contexts[4] = c4;
-    contexts[5] = c5;
+  setContexts(c0: number, c1: number, c2: number, c3: number): void {
+    const mixer = this.#mixer;
+    mixer.c0 = hash(c0, 0);
+    mixer.c1 = hash(c1, 1);
+    mixer.c2 = hash(c2, 2);
+    mixer.c3 = hash(c3, 3);
   }
 
   /** Codes a number of 0 to {@link MAX_CODED_NUMBER}; a decoder does not look at `value`, and may get a larger one. */
   code(coder: BitCoder, value: number): number {
+    const mixer = this.#mixer;
     const above = (value + 1) >>> 0;
     const wanted = 31 - Math.clz32(above);
-    let length = 1;
-    for (let shift = LENGTH_BITS - 1; shift >= 0; shift--)
-      length = (length << 1) | this.#codeBit(coder, length, length, (wanted >>> shift) & 1);
-    length -= 1 << LENGTH_BITS;
-    if (length > 31) return MAX_CODED_NUMBER + 1;
+    const isLarge = this.#large.code(coder, 0, wanted >>> SIZE_BITS);
+    mixer.pick(isLarge);
+    let node = 1;
+    for (let shift = SIZE_BITS - 1; shift >= 0; shift--)
+      node = (node << 1) | mixer.code(coder, node, node, 0, (wanted >>> shift) & 1);
+    const size = node - LARGE + (isLarge << SIZE_BITS);
     let number = 1;
-    for (let shift = length - 1; shift >= 0; shift--) {
-      const known = length - 1 - shift;
-      const place = (1 << LENGTH_BITS) + (known < VALUE_BITS ? (length << 5) | number : (32 << 5) | shift);
-      number =
-        ((number << 1) | this.#codeBit(coder, place, 64 + Math.min(length - 1 - shift, 63), (above >>> shift) & 1)) >>>
-        0;
-    }
+    let shift = size - 1;
+    if (size > 0) mixer.pick(hash(size, 1));
+    for (const last = Math.max(0, size - MIXED_BITS); shift >= last; shift--)
+      number = (number << 1) | mixer.code(coder, number, (size << 4) | number, 0, (above >>> shift) & 1);
+    for (; shift >= 0; shift--)
+      number = ((number << 1) | this.#low.code(coder, (size << 5) | shift, (above >>> shift) & 1)) >>> 0;
     return (number - 1) >>> 0;
-  }
-
-  #codeBit(coder: BitCoder, place: number, set: number, bit: number): number {
-    const mixer = this.#mixer;
-    const contexts = this.#contexts;
-    mixer.c0 = hash(contexts[0]!, place);
-    mixer.c1 = hash(contexts[1]!, place);
-    mixer.c2 = hash(contexts[2]!, place);
-    mixer.c3 = hash(contexts[3]!, place);
-    mixer.c4 = hash(contexts[4]!, place);
-    mixer.c5 = hash(contexts[5]!, place);
-    mixer.pick();
-    return mixer.code(coder, 0, set, 0, bit);
   }
 }

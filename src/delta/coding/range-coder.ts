@@ -5,7 +5,7 @@
 import { damagedDelta } from '../damage.ts';
 
 /** Bits of a probability. */
-export const PROBABILITY_BITS = 16;
+const PROBABILITY_BITS = 16;
 
 /** What a model codes with. */
 export interface BitCoder {
@@ -15,6 +15,8 @@ export interface BitCoder {
    * @returns the bit.
    */
   code(one: number, bit: number): number;
+  /** Codes a byte of which nothing is foretold; a decoder does not look at `byte`. */
+  codeByte(byte: number): number;
 }
 
 const FULL_RANGE = 0x7fffffff;
@@ -59,6 +61,19 @@ export class RangeEncoder implements BitCoder {
       this.#shift();
     }
     return bit;
+  }
+
+  codeByte(byte: number): number {
+    this.#codedBits++;
+    this.#range >>>= 8;
+    const low = this.#low + Math.imul(this.#range, byte);
+    if (low > 0xffffffff) this.#carry();
+    this.#low = low >>> 0;
+    while (this.#range < MIN_RANGE) {
+      this.#range <<= 8;
+      this.#shift();
+    }
+    return byte;
   }
 
   get codedBits(): number {
@@ -134,6 +149,19 @@ export class RangeDecoder implements BitCoder {
       this.#code = (this.#code << 8) | this.#next();
     }
     return bit;
+  }
+
+  /** @throws OsupdError `damaged-delta` at the end of the stored bytes. */
+  codeByte(_byte: number): number {
+    this.#range >>>= 8;
+    const byte = Math.floor(this.#code / this.#range);
+    if (byte > 255) throw damagedDelta(`the ${this.#what} hold what no encoder makes`);
+    this.#code -= Math.imul(this.#range, byte);
+    while (this.#range < MIN_RANGE) {
+      this.#range <<= 8;
+      this.#code = (this.#code << 8) | this.#next();
+    }
+    return byte;
   }
 
   /** @throws OsupdError `damaged-delta` where stored bytes are left over, or the last ones are not as the encoder makes them. */

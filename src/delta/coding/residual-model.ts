@@ -4,9 +4,9 @@
  */
 import type { ByteClasses } from '../projection/projection.ts';
 import { BitModels } from './bit-models.ts';
-import { hash, Mixer } from './mixer.ts';
+import { hash } from './mixer.ts';
 import type { BitCoder } from './range-coder.ts';
-import { WORD_BYTES, WordModel } from './residual-words.ts';
+import { WordModel } from './residual-words.ts';
 
 /** Where a copy is. */
 export interface ResidualContext {
@@ -24,12 +24,12 @@ export const RESIDUAL_BLOCK_BYTES = 1024;
 const MIDDLE_BYTES = 256;
 const SMALL_BYTES = 64;
 /** Slots of a context as powers of two: small records do not pay for large tables. */
-const MOST_SLOT_BITS = 17;
+const MOST_SLOT_BITS = 16;
 const LEAST_SLOT_BITS = 10;
 
 const BLOCK_LIMIT = 255;
-const SMALL_LIMIT = 12;
-const RATE = 6;
+/** The context of a block of 64 bytes is a hash of so many bits. */
+const SMALL_CONTEXT_BITS = 14;
 
 /** Tables for content of so many bytes. */
 export function slotBitsFor(bytes: number, least: number, most: number): number {
@@ -39,7 +39,7 @@ export function slotBitsFor(bytes: number, least: number, most: number): number 
 export class ResidualModel {
   readonly #blocks = new BitModels(1 << 5, BLOCK_LIMIT);
   readonly #middles = new BitModels(1 << 6, BLOCK_LIMIT);
-  readonly #smalls: Mixer;
+  readonly #smalls = new BitModels(1 << SMALL_CONTEXT_BITS, BLOCK_LIMIT);
   readonly #words: WordModel;
   /** Flags of the last blocks. */
   #blockHistory = 0;
@@ -49,13 +49,11 @@ export class ResidualModel {
   /** @param bytes of the record: less than 256 KiB make do with smaller tables. */
   constructor(bytes: number) {
     const slotBits = slotBitsFor(bytes, LEAST_SLOT_BITS, MOST_SLOT_BITS);
-    this.#smalls = new Mixer({ slotBits: slotBits - 2, sets: 16, corrections: 256, limit: SMALL_LIMIT, rate: RATE });
     this.#words = new WordModel(slotBits);
   }
 
   /** Gives the tables' memory back; nothing can be coded afterwards. */
   free(): void {
-    this.#smalls.free();
     this.#words.free();
   }
 
@@ -106,24 +104,10 @@ export class ResidualModel {
     classes: ByteClasses | undefined,
     oldAt: number,
   ): number {
-    const expected = this.#words.expectedChanges(predicted, from + (-(from + oldAt) & (WORD_BYTES - 1)), to);
     const kinds = classes === undefined ? 0 : classes[(oldAt + from) >>> 1]! | (classes[(oldAt + to - 1) >>> 1]! << 8);
     const history = this.#smallHistory;
-    const smalls = this.#smalls;
-    smalls.c0 = hash(history & 255, expected);
-    smalls.c1 = hash((history & 3) | (kinds << 8), expected + 1000);
-    smalls.c2 = hash(history & 0xfff, kinds + 5000);
-    smalls.c3 = hash(this.#words.distance, 6000 + expected);
-    smalls.c4 = hash(this.#words.oldBytes, 7000);
-    smalls.c5 = hash(to - from, 8000 + expected);
-    smalls.pick();
-    const flag = smalls.code(
-      coder,
-      0,
-      (expected << 2) | (history & 3),
-      (expected << 6) | (history & 63),
-      differ(predicted, actual, from, to),
-    );
+    const context = hash((history & 7) | (this.#words.near << 8), kinds) >>> (32 - SMALL_CONTEXT_BITS);
+    const flag = this.#smalls.code(coder, context, differ(predicted, actual, from, to));
     this.#smallHistory = (history << 1) | flag;
     return flag;
   }

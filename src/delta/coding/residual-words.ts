@@ -4,20 +4,33 @@
  */
 import { freeMemory } from '../../core/bytes.ts';
 import type { ByteClasses } from '../projection/projection.ts';
-import { hash, Mixer } from './mixer.ts';
+import { BitModels } from './bit-models.ts';
+import { hash, Mixer, stepsOf } from './mixer.ts';
 import type { BitCoder } from './range-coder.ts';
 
-export const WORD_BYTES = 4;
+const WORD_BYTES = 4;
+
+/** In place of a mask of changed bytes: the word became what it became where it was seen last. */
+const FORETOLD = 16;
 
 /** Recent words whose changes are known. */
 const RECENT = 8;
 
-/** The slot that says whether a word changed: as a node of the mask it would say that nothing did. */
+/** The slot that says whether a word changed, or became what is foretold: as a node of the mask it would say that nothing did. */
 const CHANGED_NODE = 8;
 
-const MASK_LIMIT = 12;
-const VALUE_LIMIT = 8;
+const MASK_STEPS = stepsOf([1.5, 2.5, 3.5, 4.5, 6, 8, 10, 13.5]);
+const VALUE_STEPS = stepsOf([1.5, 2.5, 3.5, 4.5, 5.5, 6.5, 7.5, 9.5]);
+/** A word that is said to have changed once in so many times, or less often, is not worth to be mixed for. */
+const SURE_ODDS = 16;
+/** What says so is a hash of so many bits. */
+const SURE_BITS = 14;
+const SURE_LIMIT = 255;
+const KEPT_LIMIT = 127;
 const RATE = 6;
+
+/** What words became is remembered of so many, as a power of two. */
+const MOST_KNOWN_BITS = 15;
 
 /** Words without a change that are counted. */
 const MOST_DISTANCE = 127;
@@ -25,6 +38,10 @@ const MOST_DISTANCE = 127;
 export class WordModel {
   readonly #masks: Mixer;
   readonly #values: Mixer;
+  /** Whether a word changed that was not known to. */
+  readonly #sure = new BitModels(1 << SURE_BITS, SURE_LIMIT);
+  /** Whether a word changed that was known to, and did not become the same again. */
+  readonly #kept = new BitModels(8 << 4, KEPT_LIMIT);
   /** What old words became where they were seen last. */
   readonly #knownOld: Int32Array;
   readonly #knownNew: Int32Array;
@@ -44,11 +61,12 @@ export class WordModel {
   #isForetold = false;
 
   constructor(slotBits: number) {
-    this.#masks = new Mixer({ slotBits, sets: 72, corrections: 512, limit: MASK_LIMIT, rate: RATE });
-    this.#values = new Mixer({ slotBits, sets: 48, corrections: 768, limit: VALUE_LIMIT, rate: RATE });
-    this.#knownOld = new Int32Array(1 << slotBits);
-    this.#knownNew = new Int32Array(1 << slotBits);
-    this.#knownShift = 32 - slotBits;
+    this.#masks = new Mixer({ slotBits, sets: 72, corrections: 512, steps: MASK_STEPS, rate: RATE });
+    this.#values = new Mixer({ slotBits, sets: 48, corrections: 768, steps: VALUE_STEPS, rate: RATE });
+    const knownBits = Math.min(slotBits, MOST_KNOWN_BITS);
+    this.#knownOld = new Int32Array(1 << knownBits);
+    this.#knownNew = new Int32Array(1 << knownBits);
+    this.#knownShift = 32 - knownBits;
   }
 
   /** Gives the tables' memory back; nothing can be coded afterwards. */
@@ -59,28 +77,9 @@ export class WordModel {
     freeMemory(this.#knownNew);
   }
 
-  /** The last four old bytes. */
-  get oldBytes(): number {
-    return this.#oldBytes;
-  }
-
-  /** Words since the last change. */
-  get distance(): number {
-    return this.#distance;
-  }
-
-  /** Words that became others where they were seen last: 3 for more. */
-  expectedChanges(predicted: Uint8Array, first: number, to: number): number {
-    const knownOld = this.#knownOld;
-    const knownNew = this.#knownNew;
-    const shift = this.#knownShift;
-    let count = 0;
-    for (let at = first; at + WORD_BYTES <= to; at += WORD_BYTES) {
-      const word = predicted[at]! | (predicted[at + 1]! << 8) | (predicted[at + 2]! << 16) | (predicted[at + 3]! << 24);
-      const known = Math.imul(word, 0x9e3779b1) >>> shift;
-      if (knownOld[known] === word && knownNew[known] !== word && ++count === 3) break;
-    }
-    return count;
+  /** How many words there are since the last change: 0 for none, up to 7 for all that are more than 126. */
+  get near(): number {
+    return Math.min(31 - Math.clz32(this.#distance + 1), 7);
   }
 
   /** Codes predicted[start..end): what is changed in it. */
@@ -111,18 +110,22 @@ export class WordModel {
         foretold,
         kinds,
         to - from,
-        maskOf(predicted, actual, from, to),
+        maskOf(predicted, actual, from, to, foretold),
       );
       let change = 0;
       let next = word;
       if (mask === 0) {
         if (this.#distance < MOST_DISTANCE) this.#distance++;
-        for (let at = from; at < to; at++) this.#remember(actual[at]!, actual[at]!);
+        this.#rememberSame(word, to - from);
+      } else if (mask === FORETOLD) {
+        this.#distance = 0;
+        next = foretold;
+        change = this.#becomeForetold(predicted, actual, from, foretold);
       } else {
         this.#distance = 0;
         this.#foretold = foretold;
         this.#isForetold = isKnown;
-        change = this.#codeBytes(coder, predicted, actual, from, to, end, word, mask, classes, oldAt);
+        change = this.#codeBytes(coder, predicted, actual, from, to, end, mask, classes, oldAt);
         next = 0;
         for (let at = to - 1; at >= from; at--) next = (next << 8) | actual[at]!;
       }
@@ -134,7 +137,7 @@ export class WordModel {
     }
   }
 
-  /** Which bytes of a word changed: a bit for each, the first byte's lowest. */
+  /** Which bytes of a word changed: a bit for each, the first byte's lowest. FORETOLD where all of it is as foretold, and that is a change. */
   #codeMask(
     coder: BitCoder,
     word: number,
@@ -147,21 +150,33 @@ export class WordModel {
     const masks = this.#masks;
     const hint = isKnown ? 1 + maskOfChange(foretold ^ word) : 0;
     const trust = isKnown ? (hint === 1 ? 1 : 2) : 0;
-    const near = Math.min(31 - Math.clz32(this.#distance + 1), 7);
+    const near = this.near;
     const history = this.#history;
     const before = this.#recent[(this.#recentAt - 1) & (RECENT - 1)]!;
     const sixBefore = this.#recent[(this.#recentAt - 6) & (RECENT - 1)]!;
+    const sure = hash(near | (trust << 4) | ((history & 7) << 8), hash(kinds, length)) >>> (32 - SURE_BITS);
+    const isSure = trust < 2 && this.#sure.probability(sure) < 65536 / SURE_ODDS;
+    if (isSure && this.#sure.code(coder, sure, mask === 0 ? 0 : 1) === 0) {
+      this.#history = history << 1;
+      return 0;
+    }
     masks.c0 = hash(word, hint + 1);
-    masks.c1 = hash(word, hash(this.#oldBytes, 2));
-    masks.c2 = hash(near | (hint << 4), hash(kinds, 3 + (length << 4)));
-    masks.c3 = hash(history & 0xfff, 4 + (hint << 8));
-    masks.c4 = hash(hash(before, 5), hint ^ hash(sixBefore, 9));
-    masks.c5 = hash(this.#oldBytes >>> 8, hash(word & 255, 8));
-    masks.pickBuckets(0);
-    const correction = (trust << 6) | (history & 63);
-    const changed = masks.code(coder, CHANGED_NODE, (trust << 3) | near, correction, mask === 0 ? 0 : 1);
-    this.#history = (history << 1) | changed;
-    if (changed === 0) return 0;
+    masks.c1 = hash(near | (hint << 4), hash(kinds, 3 + (length << 4)));
+    masks.c2 = hash(hash(before, 5), hint ^ hash(sixBefore, 9));
+    masks.c3 = hash(this.#oldBytes >>> 8, hash(word & 255, 8));
+    masks.pick(0);
+    if (!isSure) {
+      const wanted = trust === 2 ? mask === FORETOLD : mask !== 0;
+      const bit = masks.code(coder, CHANGED_NODE, (trust << 3) | near, (trust << 6) | (history & 63), wanted ? 1 : 0);
+      let changed = bit;
+      if (trust < 2) this.#sure.learn(sure, bit);
+      else if (bit === 0) changed = this.#kept.code(coder, (near << 4) | (history & 15), mask === 0 ? 0 : 1);
+      this.#history = (history << 1) | changed;
+      if (changed === 0) return 0;
+      if (bit === 1 && trust === 2) return FORETOLD;
+    } else {
+      this.#history = (history << 1) | 1;
+    }
     let node = 1;
     for (let place = 0; place < length; place++) {
       // The last byte of a word in which no other changed.
@@ -175,6 +190,19 @@ export class WordModel {
     return coded;
   }
 
+  /** A word becomes what is foretold; gives the change of each byte, the first lowest. */
+  #becomeForetold(predicted: Uint8Array, actual: Uint8Array, from: number, foretold: number): number {
+    let change = 0;
+    for (let at = from, shift = 0; shift < 32; at++, shift += 8) {
+      const old = predicted[at]!;
+      const next = (foretold >>> shift) & 255;
+      actual[at] = next;
+      change |= ((next - old) & 255) << shift;
+      this.#remember(old, next);
+    }
+    return change;
+  }
+
   /** The changed bytes of a word; gives the change of each, the first lowest. @param end of what may be looked at ahead. */
   #codeBytes(
     coder: BitCoder,
@@ -183,7 +211,6 @@ export class WordModel {
     from: number,
     to: number,
     end: number,
-    word: number,
     mask: number,
     classes: ByteClasses | undefined,
     oldAt: number,
@@ -205,13 +232,11 @@ export class WordModel {
       const kind = classes === undefined ? 0 : (classes[(at + oldAt) >>> 1]! >>> (((at + oldAt) & 1) << 2)) & 15;
       const hint = isForetold ? ((foretold >>> (place << 3)) - old) & 255 : 256;
       const soFar = hash(change, (place << 1) | carry | (mask << 3));
-      values.c0 = hash(word, hash(change, 20 + place));
-      values.c1 = hash(old, hash(this.#newBytes >>> 24, 21));
       const ahead = at + 1 < end ? predicted[at + 1]! : 0;
-      values.c2 = hash(old, hash(kind | (ahead << 4), 22));
-      values.c3 = hash(hint, hash(carry | (place << 1), 23));
-      values.c4 = hash(sixBefore === 0 ? -1 - kind : sixBefore, hash(soFar, 24));
-      values.c5 = hash(old, hash(this.#newBytes >>> 16, hash(kind, 22)));
+      values.c0 = hash(old, hash(this.#newBytes >>> 24, 21));
+      values.c1 = hash(old, hash(kind | (ahead << 4), 22));
+      values.c2 = hash(hint, hash(carry | (place << 1), 23));
+      values.c3 = hash(sixBefore === 0 ? -1 - kind : sixBefore, hash(soFar, 24));
       const residual = this.#codeValue(coder, kind, hint, (actual[at]! - old) & 255);
       const next = (old + residual) & 255;
       actual[at] = next;
@@ -226,11 +251,11 @@ export class WordModel {
   #codeValue(coder: BitCoder, kind: number, hint: number, residual: number): number {
     const values = this.#values;
     let node = 1;
-    values.pickBuckets(0);
+    values.pick(0);
     for (let shift = 7; shift >= 0; shift--) {
       // 0: nothing is foretold of this bit; 1 or 2: that it is 0 or 1.
       const bitHint = hint < 256 && (hint | 256) >>> (shift + 1) === node ? 1 + ((hint >>> shift) & 1) : 0;
-      if (shift === 3) values.pickBuckets(Math.imul(node, 0x9e3779b));
+      if (shift === 3) values.pick(Math.imul(node, 0x9e3779b));
       const slot = shift > 3 ? node : (node & ((1 << (3 - shift)) - 1)) | (1 << (3 - shift));
       const bit = values.code(coder, slot, (bitHint << 4) | kind, (bitHint << 8) | node, (residual >>> shift) & 1);
       node = (node << 1) | bit;
@@ -247,18 +272,33 @@ export class WordModel {
     for (let at = Math.max(from, to - WORD_BYTES); at < to; at++) this.#remember(bytes[at]!, bytes[at]!);
   }
 
+  /** Goes over the bytes of a word without a change. */
+  #rememberSame(word: number, length: number): void {
+    if (length === WORD_BYTES) {
+      this.#oldBytes = word;
+      this.#newBytes = word;
+      return;
+    }
+    for (let place = 0; place < length; place++)
+      this.#remember((word >>> (place << 3)) & 255, (word >>> (place << 3)) & 255);
+  }
+
   #remember(old: number, next: number): void {
     this.#oldBytes = (this.#oldBytes >>> 8) | (old << 24);
     this.#newBytes = (this.#newBytes >>> 8) | (next << 24);
   }
 }
 
-/** A bit for each byte that differs, the first one's lowest. */
-function maskOf(predicted: Uint8Array, actual: Uint8Array, from: number, to: number): number {
+/** A bit for each byte that differs, the first one's lowest; FORETOLD for a whole word that became another as foretold. */
+function maskOf(predicted: Uint8Array, actual: Uint8Array, from: number, to: number, foretold: number): number {
   if (predicted === actual) return 0;
   let mask = 0;
-  for (let at = from; at < to; at++) if (predicted[at] !== actual[at]) mask |= 1 << (at - from);
-  return mask;
+  let next = 0;
+  for (let at = to - 1; at >= from; at--) {
+    mask = (mask << 1) | (predicted[at] === actual[at] ? 0 : 1);
+    next = (next << 8) | actual[at]!;
+  }
+  return mask !== 0 && next === foretold && to - from === WORD_BYTES ? FORETOLD : mask;
 }
 
 function maskOfChange(change: number): number {

@@ -20,7 +20,7 @@ export const ADAPTIVE_EFFORT = 4;
 const THOROUGH_EFFORT = 8;
 
 /** What decoding an adaptively coded bit takes, about. */
-const NANOSECONDS_PER_BIT = 100;
+const NANOSECONDS_PER_BIT = 60;
 
 /**
  * What decoding a stream may take: for each byte of the segment's content, and at all. Streams of typical updates take a tenth of it, so
@@ -29,11 +29,11 @@ const NANOSECONDS_PER_BIT = 100;
 const NANOSECONDS_PER_BYTE = 150;
 const NANOSECONDS_AT_ALL = 100e6;
 
-/** Up to this many adaptively coded bits a stream is decoded in a tenth of a second. */
+/** Up to this many adaptively coded bits a stream is decoded in less than a tenth of a second. */
 const QUICK_BITS = 1 << 20;
 
-/** What an adaptively coded bit must save at least, in bytes: a second of decoding saves 30 kB. Compressed content saves less. */
-const LEAST_SAVED_PER_BIT = 0.003;
+/** What an adaptively coded bit must save at least, in bytes: a second of decoding saves 160 kB. Compressed content saves less. */
+const LEAST_SAVED_PER_BIT = 0.01;
 
 /**
  * The stored bytes of a stream; none where nothing was coded.

@@ -2,6 +2,8 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { ControlDecoder, ControlEncoder } from '../../../src/delta/coding/control.ts';
 import { LiteralDecoder, LiteralEncoder } from '../../../src/delta/coding/literal.ts';
+import { MAX_CODED_NUMBER, NumberModel } from '../../../src/delta/coding/number-model.ts';
+import { RangeDecoder, RangeEncoder } from '../../../src/delta/coding/range-coder.ts';
 import { RecordModels } from '../../../src/delta/coding/record-models.ts';
 import { ResidualDecoder, ResidualEncoder } from '../../../src/delta/coding/residual.ts';
 
@@ -79,6 +81,42 @@ describe.each([1, 5, 7])('coding at effort %i', (effort) => {
         for (const { literal, copy, seek } of list) encoder.add(literal, copy, seek);
         const decoder = new ControlDecoder(encoder.finish(), models());
         for (const control of list) expect(decoder.next()).toEqual(control);
+        decoder.finish();
+      }),
+    );
+  });
+});
+
+describe('numbers', () => {
+  it('are given back, whatever they are foretold by', () => {
+    const number = fc.oneof(fc.nat(40), fc.nat(70_000), fc.integer({ min: 2 ** 31 - 2, max: MAX_CODED_NUMBER }));
+    fc.assert(
+      fc.property(fc.array(fc.tuple(number, fc.nat(3))), (list) => {
+        const [encoder, written, read] = [new RangeEncoder(), new NumberModel(), new NumberModel()];
+        for (const [value, context] of list) {
+          written.setContexts(context, 0, context, value & 1);
+          written.code(encoder, value);
+        }
+        const decoder = new RangeDecoder(encoder.finish(), 'numbers');
+        for (const [value, context] of list) {
+          read.setContexts(context, 0, context, value & 1);
+          expect(read.code(decoder, 0)).toBe(value);
+        }
+        decoder.finish();
+      }),
+    );
+  });
+
+  it('may be bits and whole bytes by turns', () => {
+    fc.assert(
+      fc.property(fc.array(fc.tuple(fc.nat(255), fc.integer({ min: 1, max: 65_535 }), fc.nat(1))), (list) => {
+        const encoder = new RangeEncoder();
+        for (const [byte, one, bit] of list) {
+          encoder.codeByte(byte);
+          encoder.code(one, bit);
+        }
+        const decoder = new RangeDecoder(encoder.finish(), 'numbers');
+        for (const [byte, one, bit] of list) expect([decoder.codeByte(0), decoder.code(one, 0)]).toEqual([byte, bit]);
         decoder.finish();
       }),
     );
