@@ -4,8 +4,8 @@ import { machine } from 'node:os';
 import { isSystemError, OsupdError } from '../core/errors.ts';
 import type { Channel, ChannelRelease } from '../repository/channel.ts';
 import type { Release } from '../repository/release.ts';
+import { compareVersions } from '../repository/version-order.ts';
 import { checkRollout, rolloutPosition } from '../rollout/position.ts';
-import { compareVersions } from '../rollout/version-order.ts';
 
 const MACHINE_ID_FILE = '/etc/machine-id';
 

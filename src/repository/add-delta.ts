@@ -1,4 +1,5 @@
 /** `repo delta`: a delta between published releases, made from what the repository itself holds. */
+import { OsupdError } from '../core/errors.ts';
 import type { Progress } from '../core/progress.ts';
 import type { JobResults } from '../delta/jobs/job-results.ts';
 import type { DeltaImage, DeltaSummary } from '../delta/write.ts';
@@ -40,7 +41,8 @@ export interface AddedDelta {
 
 /**
  * Makes and lists a delta, if it is smaller than the full one. One that is there already changes nothing.
- * @throws OsupdError `not-found` for a release that is not published or a missing key; `damaged-repository`; `busy`
+ * @throws OsupdError `usage` when no device would use it; `not-found` for a release that is not published or a missing key;
+ *   `damaged-repository`; `busy`
  */
 export async function addDelta(options: AddDeltaOptions): Promise<AddedDelta> {
   const { directory, effort, results, progress } = options;
@@ -49,6 +51,7 @@ export async function addDelta(options: AddDeltaOptions): Promise<AddedDelta> {
   const fromReleases = await findReleases(revision, options.from);
   const toReleases = await findReleases(revision, options.to);
   const digests = (releases: readonly Release[]) => releases.map((release) => release.image.digest);
+  checkDirection(fromReleases, toReleases);
   const from = await readImages(directory, fromReleases);
   const to = await readImages(directory, toReleases);
   const full = await fullBytes(revision, toReleases);
@@ -64,6 +67,16 @@ export async function addDelta(options: AddDeltaOptions): Promise<AddedDelta> {
   await keepDelta(revision, made);
   const { roles, waiting } = await revision.commit();
   return { delta, kept, changed: roles.length > 0, without, summary, waiting };
+}
+
+/** A device that has every image already fetches nothing. */
+function checkDirection(from: readonly Release[], to: readonly Release[]): void {
+  const had = new Set(from.map(({ image }) => image.digest));
+  if (!to.every(({ image }) => had.has(image.digest))) return;
+  const names = to.map(({ name, version }) => `${name}@${version}`).join(' + ');
+  throw new OsupdError('usage', `devices that a delta to ${names} is for have these images already`, {
+    remedy: 'name another release with --from or --to',
+  });
 }
 
 /** Bytes of the full deltas that lead to the releases one by one. */

@@ -5,6 +5,7 @@ import { channelTarget, type ReleaseReference } from './layout.ts';
 import { requirePublished } from './publish.ts';
 import { Revision, type RevisionOptions } from './revision.ts';
 import type { RoleName } from './roles.ts';
+import { compareVersions } from './version-order.ts';
 import { readTarget, readView } from './view.ts';
 
 /** What changes in a channel's offer of a name; what is not given stays as it is. */
@@ -32,7 +33,7 @@ export interface ChannelSet {
 /**
  * Makes a channel offer releases; the channel is made when it does not exist. A version that the channel did not offer before
  * begins with no ramp, neither halted nor urgent, unless the policy says so; the floor stays.
- * @throws OsupdError `usage` for two releases of one name; `not-found` for a release that is not published or a missing key; `busy`
+ * @throws OsupdError `usage` for two releases of one name, or one below the floor; `not-found` for a release that is not published or a missing key; `busy`
  */
 export async function setChannel(options: ChannelOptions): Promise<ChannelSet> {
   const names = options.releases.map(({ name }) => name);
@@ -47,7 +48,9 @@ export async function setChannel(options: ChannelOptions): Promise<ChannelSet> {
   const releases: Record<string, ChannelRelease> = { ...before?.releases };
   for (const reference of options.releases) {
     await requirePublished(revision, reference);
-    releases[reference.name] = nextOffer(releases[reference.name], reference.version, options.policy);
+    const offer = nextOffer(releases[reference.name], reference.version, options.policy);
+    checkFloor(reference.name, offer);
+    releases[reference.name] = offer;
   }
   const channel: Channel = { schema: 'osupd-channel/1', channel: options.channel, ...before, releases };
   revision.setTarget(target, encodeChannel(channel));
@@ -81,4 +84,12 @@ function nextOffer(before: ChannelRelease | undefined, version: string, policy: 
     urgent: policy.urgent ?? same?.urgent ?? false,
     ...(floor === undefined ? {} : { floor }),
   };
+}
+
+/** Every device would refuse such an offer. */
+function checkFloor(name: string, { version, floor }: ChannelRelease): void {
+  if (floor === undefined || compareVersions(version, floor) >= 0) return;
+  throw new OsupdError('usage', `${name}@${version} is older than the floor ${floor}: devices would refuse it`, {
+    remedy: `offer ${floor} or newer, or lower the floor with --floor ${version}`,
+  });
 }

@@ -64,9 +64,13 @@ describe('osupd repo', () => {
       /^delta from os@1 to os@2: .* without it /,
     );
     expect(await osupd('repo delta repo --keys keys --effort 1 --from os@1 --to os@2 -q')).toMatch(/nothing changed/);
+    expect(await failing('repo delta repo --keys keys --from os@1 --to os@1')).toMatchObject([
+      2,
+      expect.stringContaining('have these images already'),
+    ]);
     expect(await osupd('repo channel repo --keys keys stable os@2')).toBe('stable offers os@2\n');
     expect(await osupd('repo channel repo --keys keys stable os@2')).toBe('nothing changed\nstable offers os@2\n');
-    expect(await osupd('repo verify repo -q')).toBe('good: 2 releases, 1 channels, 3 deltas, 3 objects\n');
+    expect(await osupd('repo verify repo -q')).toBe('good: 2 releases, 1 channel, 3 deltas, 3 objects\n');
     expect(await osupd('repo refresh repo --keys keys')).toBe('nothing was signed\n');
     expect(await osupd('repo refresh repo --keys keys --role timestamp')).toBe('signed timestamp\n');
   });
@@ -108,6 +112,10 @@ describe('osupd repo', () => {
     expect(await failing('repo channel repo --keys keys beta os@1 os@2')).toMatchObject([
       2,
       expect.stringContaining('two of os'),
+    ]);
+    expect(await failing('repo channel repo --keys keys beta os@1 --floor 2')).toMatchObject([
+      2,
+      expect.stringContaining('older than the floor 2'),
     ]);
     expect(await failing(`${line} --ramp tomorrow=5`)).toMatchObject([2, expect.stringContaining('TIME=PERCENT')]);
     expect(await failing('repo channel repo --keys keys Beta os@1')).toMatchObject([
@@ -151,7 +159,7 @@ describe('osupd repo', () => {
     makePlace();
     await publishBoth();
     await build(join(place, 'pool'), 'os@3', { a: 'three' });
-    await osupd('key list --keys offline');
+    expect(await failing('key list --keys offline')).toMatchObject([5, expect.stringContaining('there is no key')]);
     const [file] = readdirSync(join(place, 'keys')).filter((name) => name.startsWith('releases'));
     const key = readFileSync(join(place, 'keys', file ?? ''));
     rmSync(join(place, 'keys', file ?? ''));

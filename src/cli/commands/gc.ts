@@ -2,7 +2,7 @@
 import type { Command } from 'commander';
 import type { Garbage } from '../../deploy/collect-garbage.ts';
 import type { CliContext } from '../context.ts';
-import { formatBytes, outputOf } from '../output.ts';
+import { countOf, formatBytes, outputOf } from '../output.ts';
 
 export function register(program: Command, context: CliContext): void {
   program
@@ -24,8 +24,7 @@ export function register(program: Command, context: CliContext): void {
 function garbageText({ deployments, freed }: Garbage, dryRun: boolean): string {
   const removed = dryRun ? 'would remove' : 'removed';
   const lines = deployments.map(({ stack, id }) => `${removed} deployment ${stack}/${id}`);
-  const count = (amount: number, what: string) => `${amount} ${what}${amount === 1 ? '' : 's'}`;
-  const amounts = `${count(freed.images.count, 'image')} and ${count(freed.objects.count, 'object')}`;
+  const amounts = `${countOf(freed.images.count, 'image')} and ${countOf(freed.objects.count, 'object')}`;
   const bytes = formatBytes(freed.images.bytes + freed.objects.bytes);
   return [...lines, `${removed} ${amounts}, ${dryRun ? 'which would free' : 'freed'} ${bytes}`].join('\n');
 }

@@ -80,7 +80,13 @@ function registerList(group: Command, context: CliContext): void {
     .addHelpText('after', '\nExample:\n  osupd key list --keys ./keys')
     .action(async (options: KeyOptions, command: Command) => {
       const output = outputOf(command, context);
-      const { keys } = await openRing(options, context, output);
+      const { directory, keys } = await openRing(options, context, output);
+      if (keys.length === 0) {
+        throw new OsupdError('not-found', 'there is no key', {
+          where: directory,
+          remedy: 'make some: osupd repo init',
+        });
+      }
       output.result({ keys: keys.map(publicPart) }, () => keys.map(describe).join('\n'));
     });
 }

@@ -5,7 +5,7 @@ import { join, resolve } from 'node:path';
 import type { Command } from 'commander';
 import { OsupdError } from '../../../core/errors.ts';
 import type { CliContext } from '../../context.ts';
-import { outputOf } from '../../output.ts';
+import { countOf, outputOf } from '../../output.ts';
 
 export function register(group: Command, context: CliContext): void {
   group
@@ -31,7 +31,7 @@ export function register(group: Command, context: CliContext): void {
         const { problems, releases, channels, deltas, objects } = verified;
         for (const { where, what } of problems) output.line(`${where}: ${what}`);
         if (problems.length > 0) {
-          throw new OsupdError('damaged-repository', `${problems.length} problems`, {
+          throw new OsupdError('damaged-repository', countOf(problems.length, 'problem'), {
             where: repo,
             remedy: 'osupd repo refresh signs again what has expired; osupd repo publish makes missing files again',
             facts: { ...verified },
@@ -39,7 +39,7 @@ export function register(group: Command, context: CliContext): void {
         }
         output.result(
           verified,
-          `good: ${releases} releases, ${channels} channels, ${deltas} deltas, ${objects} objects`,
+          `good: ${countOf(releases, 'release')}, ${countOf(channels, 'channel')}, ${countOf(deltas, 'delta')}, ${countOf(objects, 'object')}`,
         );
       } finally {
         await rm(scratch, { recursive: true, force: true });

@@ -1,7 +1,7 @@
 import { execFileSync } from 'node:child_process';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { compareVersions } from '../../src/rollout/version-order.ts';
+import { compareVersions } from '../../src/repository/version-order.ts';
 import { itWith } from '../helpers/requirements.ts';
 
 describe('the order of versions', () => {
