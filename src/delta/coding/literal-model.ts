@@ -54,7 +54,7 @@ export class LiteralModel {
   /** @param bytes of the record: less than a MiB make do with smaller tables. */
   constructor(bytes: number) {
     const slotBits = slotBitsFor(bytes, LEAST_SLOT_BITS, MOST_SLOT_BITS);
-    this.#mixer = new Mixer({ slotBits, sets: 256, corrections: 256, steps: STEPS, rate: RATE });
+    this.#mixer = new Mixer({ slotBits, sets: 256, steps: STEPS, rate: RATE });
     this.#history = new Uint8Array(1 << (slotBits + 2));
     this.#historyMask = this.#history.length - 1;
     this.#places = new Int32Array(1 << (slotBits - 2)).fill(-1);
@@ -106,11 +106,10 @@ export class LiteralModel {
     mixer.c3 = hash(last >>> 24, 4);
     mixer.pick(0);
     let node = 1;
-    for (let shift = 7; shift >= 4; shift--)
-      node = (node << 1) | mixer.code(coder, node, node, node, (byte >>> shift) & 1);
+    for (let shift = 7; shift >= 4; shift--) node = (node << 1) | mixer.code(coder, node, node, (byte >>> shift) & 1);
     mixer.pick(Math.imul(node, 0x9e3779b));
     for (let shift = 3, place = 1; shift >= 0; shift--) {
-      const bit = mixer.code(coder, place, node, node, (byte >>> shift) & 1);
+      const bit = mixer.code(coder, place, node, (byte >>> shift) & 1);
       place = (place << 1) | bit;
       node = (node << 1) | bit;
     }

@@ -1,6 +1,6 @@
 /**
- * Mixing of what four contexts say about a bit (logistic mixing with gradient descent, as in paq and lpaq by M. Mahoney), then a correction
- * of the mix by what came of it (adaptive probability map). Integers only: every machine gets the same.
+ * Mixing of what four contexts say about a bit (logistic mixing with gradient descent, as in paq and lpaq by M. Mahoney). Integers only: every
+ * machine gets the same.
  */
 import { freeMemory } from '../../core/bytes.ts';
 import { LOGISTIC_LIMIT, SQUASH, STRETCH } from './logistic.ts';
@@ -20,14 +20,6 @@ const PROBABILITY_MASK = ~COUNT_MASK;
 
 /** Slots of one bucket: the check of its context, and 15 for the bits of half a byte. */
 const BUCKET = 16;
-
-/** Points of a correction: the logistic domain in equal parts. */
-const POINTS = 33;
-const POINT_DISTANCE = 176;
-/** floor(a / 176) = floor(a * 23832 / 2^22) for what is divided here. */
-const POINT_RECIPROCAL = 23832;
-const POINT_RECIPROCAL_BITS = 22;
-const CORRECTION_SHIFT = 6;
 
 /** The least probability that is coded, and what is as near to one. */
 const LEAST = 8;
@@ -65,7 +57,6 @@ export interface MixerOptions {
   readonly slotBits: number;
   /** Sets of weights. */
   readonly sets: number;
-  readonly corrections: number;
   readonly steps: Steps;
   /** How fast weights move. */
   readonly rate: number;
@@ -80,7 +71,6 @@ export class Mixer {
   readonly #slots: Uint16Array;
   readonly #slotBits: number;
   readonly #weights: Int32Array;
-  readonly #corrections: Uint16Array;
   readonly #steps: Steps;
   readonly #rate: number;
   /** Where the slots of the contexts are. */
@@ -89,13 +79,10 @@ export class Mixer {
   #at2 = 0;
   #at3 = 0;
 
-  constructor({ slotBits, sets, corrections, steps, rate }: MixerOptions) {
+  constructor({ slotBits, sets, steps, rate }: MixerOptions) {
     this.#slots = new Uint16Array(INPUTS << slotBits).fill(FRESH);
     this.#slotBits = slotBits;
     this.#weights = new Int32Array(sets * INPUTS).fill(FIRST_WEIGHT);
-    this.#corrections = new Uint16Array(corrections * POINTS);
-    for (let at = 0; at < this.#corrections.length; at++)
-      this.#corrections[at] = SQUASH[(at % POINTS) * POINT_DISTANCE]!;
     this.#steps = steps;
     this.#rate = rate;
   }
@@ -135,12 +122,11 @@ export class Mixer {
 
   /**
    * Codes one bit by the slots that were picked last, all of which learn it.
-   * @param node within a bucket. @param set of weights. @param correction the map that corrects the mix.
+   * @param node within a bucket. @param set of weights.
    */
-  code(coder: BitCoder, node: number, set: number, correction: number, bit: number): number {
+  code(coder: BitCoder, node: number, set: number, bit: number): number {
     const slots = this.#slots;
     const weights = this.#weights;
-    const corrections = this.#corrections;
     const first = set << 2;
     const at0 = this.#at0 + node;
     const at1 = this.#at1 + node;
@@ -164,19 +150,9 @@ export class Mixer {
       0;
     const place = (Math.max(-LARGEST_SUM, Math.min(sum, LARGEST_SUM)) >> 16) + LOGISTIC_LIMIT;
     const mix = SQUASH[place]!;
-    const point = Math.imul(place, POINT_RECIPROCAL) >>> POINT_RECIPROCAL_BITS;
-    const above = place - Math.imul(point, POINT_DISTANCE);
-    const low = Math.imul(correction, POINTS) + point;
-    const corrected =
-      Math.imul(corrections[low]! >>> 1, POINT_DISTANCE - above) + Math.imul(corrections[low + 1]! >>> 1, above);
-    // Half of the mix, half of what it is corrected to: 23831 / 2^21 is 1 / 88.
-    const mean = (mix + (Math.imul(corrected >>> 7, 23831) >>> 14)) >>> 1;
-    const one = Math.max(LEAST, Math.min(mean, MOST));
+    const one = Math.max(LEAST, Math.min(mix, MOST));
     const coded = coder.code(one, bit);
     const target = (coded << 16) - coded;
-    const nearest = low + (above > POINT_DISTANCE / 2 ? 1 : 0);
-    const correctedTo = corrections[nearest]!;
-    corrections[nearest] = correctedTo + ((target - correctedTo) >> CORRECTION_SHIFT);
     const error = Math.imul(target - mix, this.#rate);
     weights[first] = weight0 + ((Math.imul(x0, error) + ROUND) >> 18);
     weights[first + 1] = weight1 + ((Math.imul(x1, error) + ROUND) >> 18);

@@ -18,7 +18,7 @@ const MIXED_BITS = 3;
 const SLOT_BITS = 13;
 const LIMIT = 127;
 const STEPS = stepsOf([1.5, 2.5, 3.5, 5, 7, 10, 14, 20]);
-const RATE = 4;
+const RATE = 10;
 
 export class NumberModel {
   readonly #mixer: Mixer;
@@ -27,7 +27,7 @@ export class NumberModel {
   readonly #low = new BitModels(1 << 11, LIMIT);
 
   constructor() {
-    this.#mixer = new Mixer({ slotBits: SLOT_BITS, sets: 512, corrections: 1, steps: STEPS, rate: RATE });
+    this.#mixer = new Mixer({ slotBits: SLOT_BITS, sets: 512, steps: STEPS, rate: RATE });
   }
 
   /** Sets what the next number is foretold by. */
@@ -48,13 +48,13 @@ export class NumberModel {
     mixer.pick(isLarge);
     let node = 1;
     for (let shift = SIZE_BITS - 1; shift >= 0; shift--)
-      node = (node << 1) | mixer.code(coder, node, node, 0, (wanted >>> shift) & 1);
+      node = (node << 1) | mixer.code(coder, node, node, (wanted >>> shift) & 1);
     const size = node - LARGE + (isLarge << SIZE_BITS);
     let number = 1;
     let shift = size - 1;
     if (size > 0) mixer.pick(hash(size, 1));
     for (const last = Math.max(0, size - MIXED_BITS); shift >= last; shift--)
-      number = (number << 1) | mixer.code(coder, number, (size << 4) | number, 0, (above >>> shift) & 1);
+      number = (number << 1) | mixer.code(coder, number, (size << 4) | number, (above >>> shift) & 1);
     for (; shift >= 0; shift--)
       number = ((number << 1) | this.#low.code(coder, (size << 5) | shift, (above >>> shift) & 1)) >>> 0;
     return (number - 1) >>> 0;

@@ -27,7 +27,7 @@ const SURE_ODDS = 16;
 const SURE_BITS = 14;
 const SURE_LIMIT = 255;
 const KEPT_LIMIT = 127;
-const RATE = 6;
+const RATE = 12;
 
 /** What words became is remembered of so many, as a power of two. */
 const MOST_KNOWN_BITS = 15;
@@ -61,8 +61,8 @@ export class WordModel {
   #isForetold = false;
 
   constructor(slotBits: number) {
-    this.#masks = new Mixer({ slotBits, sets: 72, corrections: 512, steps: MASK_STEPS, rate: RATE });
-    this.#values = new Mixer({ slotBits, sets: 48, corrections: 768, steps: VALUE_STEPS, rate: RATE });
+    this.#masks = new Mixer({ slotBits, sets: 72, steps: MASK_STEPS, rate: RATE });
+    this.#values = new Mixer({ slotBits, sets: 48, steps: VALUE_STEPS, rate: RATE });
     const knownBits = Math.min(slotBits, MOST_KNOWN_BITS);
     this.#knownOld = new Int32Array(1 << knownBits);
     this.#knownNew = new Int32Array(1 << knownBits);
@@ -167,7 +167,7 @@ export class WordModel {
     masks.pick(0);
     if (!isSure) {
       const wanted = trust === 2 ? mask === FORETOLD : mask !== 0;
-      const bit = masks.code(coder, CHANGED_NODE, (trust << 3) | near, (trust << 6) | (history & 63), wanted ? 1 : 0);
+      const bit = masks.code(coder, CHANGED_NODE, (trust << 3) | near, wanted ? 1 : 0);
       let changed = bit;
       if (trust < 2) this.#sure.learn(sure, bit);
       else if (bit === 0) changed = this.#kept.code(coder, (near << 4) | (history & 15), mask === 0 ? 0 : 1);
@@ -182,7 +182,7 @@ export class WordModel {
       // The last byte of a word in which no other changed.
       const isForced = place === length - 1 && node === 1 << place;
       const set = 24 + ((trust << 4) | node);
-      const bit = isForced ? 1 : masks.code(coder, node, set, 192 + ((hint << 4) | node), (mask >>> place) & 1);
+      const bit = isForced ? 1 : masks.code(coder, node, set, (mask >>> place) & 1);
       node = (node << 1) | bit;
     }
     let coded = 0;
@@ -257,7 +257,7 @@ export class WordModel {
       const bitHint = hint < 256 && (hint | 256) >>> (shift + 1) === node ? 1 + ((hint >>> shift) & 1) : 0;
       if (shift === 3) values.pick(Math.imul(node, 0x9e3779b));
       const slot = shift > 3 ? node : (node & ((1 << (3 - shift)) - 1)) | (1 << (3 - shift));
-      const bit = values.code(coder, slot, (bitHint << 4) | kind, (bitHint << 8) | node, (residual >>> shift) & 1);
+      const bit = values.code(coder, slot, (bitHint << 4) | kind, (residual >>> shift) & 1);
       node = (node << 1) | bit;
     }
     return node & 255;

@@ -44,8 +44,8 @@ export class AddressMap {
     }
   }
 
-  /** The piece that holds an address. */
-  #find(address: number): number {
+  /** The number of the piece that holds an address, for {@link kindOf} and {@link shiftOf}. */
+  find(address: number): number {
     const firsts = this.#firsts;
     const stretch = address >>> this.#scale;
     const last = this.#starts.length - 1;
@@ -61,14 +61,24 @@ export class AddressMap {
     return low;
   }
 
+  /** The kind of a piece. */
+  kindOf(piece: number): number {
+    return this.#kinds[piece]!;
+  }
+
+  /** How far a piece moves. */
+  shiftOf(piece: number): number {
+    return this.#shifts[piece]!;
+  }
+
   /** OUTSIDE, DATA or CODE. */
   kind(address: number): number {
-    return this.#kinds[this.#find(address)]!;
+    return this.#kinds[this.find(address)]!;
   }
 
   /** How far an address moves: to be added modulo 2^32. */
   shift(address: number): number {
-    return this.#shifts[this.#find(address)]!;
+    return this.#shifts[this.find(address)]!;
   }
 
   /** As {@link shift}, fast for addresses that follow one another. */
@@ -76,7 +86,7 @@ export class AddressMap {
     const starts = this.#starts;
     const last = this.#last;
     if (address < starts[last]! || (last + 1 < starts.length && address >= starts[last + 1]!)) {
-      this.#last = this.#find(address);
+      this.#last = this.find(address);
     }
     return this.#shifts[this.#last]!;
   }

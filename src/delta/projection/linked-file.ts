@@ -112,9 +112,29 @@ export class LinkedFile {
     return address - oldAddress + 8 <= old.size ? old.offset + address - oldAddress : -1;
   }
 
-  /** Marks `count` bytes: the first one of a class, the second of the next one, all others of the third. */
+  /** Marks an even number of bytes: the first one of a class, the second of the next one, all others of the third. */
   mark(at: number, count: number, kind: number): void {
-    for (let byte = 0; byte < count; byte++) this.markByte(at + byte, kind + Math.min(byte, 2));
+    const { classes } = this;
+    const others = (kind + 2) | ((kind + 2) << 4);
+    let pair = at >>> 1;
+    const last = (at + count) >>> 1;
+    if ((at & 1) === 0) {
+      classes[pair++] = kind | ((kind + 1) << 4);
+      while (pair < last) classes[pair++] = others;
+      return;
+    }
+    classes[pair] = (classes[pair]! & 15) | (kind << 4);
+    classes[++pair] = (kind + 1) | ((kind + 2) << 4);
+    while (++pair < last) classes[pair] = others;
+    classes[last] = (classes[last]! & 0xf0) | (kind + 2);
+  }
+
+  /** Marks all bytes from an offset to another one of one class. */
+  markAll(from: number, to: number, kind: number): void {
+    if (from >= to) return;
+    if ((from & 1) === 1) this.markByte(from, kind);
+    if ((to & 1) === 1) this.markByte(to - 1, kind);
+    this.classes.fill(kind | (kind << 4), (from + 1) >>> 1, to >>> 1);
   }
 
   markByte(at: number, kind: number): void {
@@ -158,9 +178,10 @@ export class LinkedFile {
     const distance = this.view.getInt32(at, true);
     const to = (from + distance) >>> 0;
     this.mark(at, 4, kind);
-    if (this.map.kind(to) === OUTSIDE) return;
+    const piece = this.map.find(to);
+    if (this.map.kindOf(piece) === OUTSIDE) return;
     this.witness?.distance(at, from, to);
-    this.view.setInt32(at, distance + this.map.shift(to) - this.map.shiftHere(from), true);
+    this.view.setInt32(at, distance + this.map.shiftOf(piece) - this.map.shiftHere(from), true);
   }
 
   /**
@@ -174,9 +195,10 @@ export class LinkedFile {
     }
     const to = (from + this.view.getInt32(at, true)) >>> 0;
     this.mark(at, 4, kind);
-    if (this.map.kind(to) === OUTSIDE) return;
+    const piece = this.map.find(to);
+    if (this.map.kindOf(piece) === OUTSIDE) return;
     this.witness?.distance(at, from, to);
-    this.view.setInt32(at, to + this.map.shift(to) - ahead, true);
+    this.view.setInt32(at, to + this.map.shiftOf(piece) - ahead, true);
     this.anchors.add(at);
   }
 

@@ -16,7 +16,7 @@ export function moveReferences(file: LinkedFile): void {
   const header = file.named('.eh_frame_hdr');
   if (header?.old.type === SHT_PROGBITS) moveEhFrameHeader(file, header);
   const taken = new TakenAddresses(file);
-  const x86 = new X86Sweep(file, (target) => taken.add(target));
+  const x86 = new X86Sweep(file, taken);
   const aarch64 = new Aarch64Sweep(file);
   for (const { old, oldAddress, executable } of file.moves) {
     if (!executable || old.type !== SHT_PROGBITS) continue;

@@ -28,7 +28,7 @@ class BlankedFile extends LinkedFile {
 
 function sweep(file: LinkedFile, of: Relocatable, sections: readonly ElfSection[]): void {
   const starts = functionStarts(of);
-  const x86 = new X86Sweep(file, () => {});
+  const x86 = new X86Sweep(file);
   for (const section of sections) {
     const code = { offset: section.offset, size: section.size, address: section.offset };
     x86.sweep(code, starts.subarray(lowerBound(starts, section.offset)));

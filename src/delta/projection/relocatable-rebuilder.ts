@@ -166,11 +166,24 @@ export class Rebuilder {
     markRows(this.#classes, at, this.#bytes.length, [SIGNATURE_KIND]);
   }
 
-  #copyClasses(classes: ByteClasses, from: number, count: number, target: number): void {
-    for (let step = 0; step < count; step++) {
+  /** Copies classes, as far as there are some and there is room. */
+  #copyClasses(classes: ByteClasses, from: number, wanted: number, target: number): void {
+    const count = Math.min(wanted, 2 * classes.length - from, 2 * this.#classes.length - target);
+    const copy = (step: number) => {
       const kind = (classes[(from + step) >>> 1]! >>> (((from + step) & 1) << 2)) & 15;
       this.#classes[(target + step) >>> 1]! |= kind << (((target + step) & 1) << 2);
+    };
+    // Whole bytes, of two classes each, where both places are alike.
+    const first = from & 1;
+    const pairs = ((from ^ target) & 1) === 0 ? (count - first) >> 1 : 0;
+    if (pairs <= 0) {
+      for (let step = 0; step < count; step++) copy(step);
+      return;
     }
+    if (first === 1) copy(0);
+    const at = (from + first) >>> 1;
+    this.#classes.set(classes.subarray(at, at + pairs), (target + first) >>> 1);
+    if (first + 2 * pairs < count) copy(count - 1);
   }
 
   /** Rewrites the code of the old file. @returns the classes of its bytes */

@@ -41,8 +41,15 @@ export function markRows(classes: ByteClasses, from: number, to: number, kinds: 
   }
   const packed = Uint8Array.from({ length: rowBytes / 2 }, (_, pair) => row[pair * 2]! | (row[pair * 2 + 1]! << 4));
   const end = to - ((to - from) % rowBytes);
-  for (let at = from; at < end; at += rowBytes) classes.set(packed, at >>> 1);
+  if (end > from) repeat(classes, from >>> 1, end >>> 1, packed);
   for (let at = end; at < to; at++) mark(classes, at, row[(at - from) % rowBytes]!);
+}
+
+/** Fills classes[from..to) with a pattern, as a whole; each step doubles what is there. */
+function repeat(classes: ByteClasses, from: number, to: number, pattern: Uint8Array): void {
+  classes.set(pattern, from);
+  for (let done = pattern.length; done < to - from; done *= 2)
+    classes.copyWithin(from + done, from, from + Math.min(done, to - from - done));
 }
 
 /** The kinds of the six words of a relocation or symbol, from their first. */

@@ -33,18 +33,30 @@ const NO_DISPLACEMENT = 0;
 const PLAIN_DISPLACEMENT = 1;
 const RIP_DISPLACEMENT = 2;
 
+/** Bytes of an immediate, by its kind and the flags of the prefixes. */
+const SHORT_OPERAND = 8;
+const WIDE_OPERAND = 16;
+const IMMEDIATE_BYTES = Uint8Array.from({ length: 32 }, (_, index) =>
+  immediateBytes(index & IMMEDIATE, (index & SHORT_OPERAND) !== 0, (index & WIDE_OPERAND) !== 0),
+);
+
+/** Collects addresses. */
+interface Addresses {
+  add(address: number): void;
+}
+
 /** Sweeps the code of one file. */
 export class X86Sweep {
   readonly #file: LinkedFile;
   /** Whether operands hold addresses: not in code that may be loaded anywhere. */
   readonly #absolute: boolean;
-  readonly #takeAddress: (target: number) => void;
+  readonly #taken: Addresses | undefined;
 
-  /** @param takeAddress is told each address that code takes (lea): where tables may begin. */
-  constructor(file: LinkedFile, takeAddress: (target: number) => void) {
+  /** @param taken is told each address that code takes (lea): where tables may begin. */
+  constructor(file: LinkedFile, taken?: Addresses) {
     this.#file = file;
     this.#absolute = file.elf.type === ET_EXEC;
-    this.#takeAddress = takeAddress;
+    this.#taken = taken;
   }
 
   /**
@@ -54,6 +66,7 @@ export class X86Sweep {
   sweep({ offset, size, address }: CodeRange, functions: Uint32Array, relocations?: SectionMove): void {
     const { bytes } = this.#file;
     const end = offset + size;
+    this.#file.markAll(offset, end, OPCODE);
     const toAddress = address - offset;
     let at = offset;
     let next = 0;
@@ -65,7 +78,7 @@ export class X86Sweep {
   }
 
   /**
-   * Decodes and rewrites one instruction.
+   * Decodes and rewrites one instruction, and marks its operands; all other bytes are marked already.
    * @returns where it ends. What is no instruction before `limit` is passed over.
    */
   #instruction(
@@ -76,18 +89,17 @@ export class X86Sweep {
     relocations: SectionMove | undefined,
   ): number {
     let at = start;
-    let shortOperand = false;
-    let wideOperand = false;
+    let operand = 0;
     let opcode = bytes[at++]!;
     while ((OPCODES[opcode]! & IS_PREFIX) !== 0) {
-      if (opcode === 0x66) shortOperand = true;
-      wideOperand = (opcode & 0xf8) === 0x48;
-      if (at >= limit || at - start >= LONGEST) return this.#skip(start, at);
+      if (opcode === 0x66) operand |= SHORT_OPERAND;
+      operand = (operand & SHORT_OPERAND) | ((opcode & 0xf8) === 0x48 ? WIDE_OPERAND : 0);
+      if (at >= limit || at - start >= LONGEST) return at;
       opcode = bytes[at++]!;
     }
     let form = OPCODES[opcode]!;
     if (opcode === 0x0f) {
-      if (at >= limit) return this.#skip(start, at);
+      if (at >= limit) return at;
       opcode = bytes[at++]!;
       form = ESCAPED_OPCODES[opcode]!;
       if (opcode === 0x38 || opcode === 0x3a) {
@@ -99,14 +111,14 @@ export class X86Sweep {
       // VEX and EVEX: the prefix says which map the opcode is of.
       const map = opcode === 0xc5 ? 1 : at < limit ? bytes[at]! & 0x1f : 0;
       at += opcode === 0xc5 ? 1 : opcode === 0xc4 ? 2 : 3;
-      if (at >= limit) return this.#skip(start, limit);
+      if (at >= limit) return limit;
       const vectorOpcode = bytes[at++]!;
       form = HAS_MODRM;
       if (map === 3 || (map === 1 && (ESCAPED_OPCODES[vectorOpcode]! & IMMEDIATE) === BYTE)) form |= BYTE;
       else if (map === 1 && vectorOpcode === 0x77 && opcode !== 0x62) form = 0;
       opcode = 0x200;
     }
-    if ((form & IS_INVALID) !== 0) return this.#skip(start, start + 1);
+    if ((form & IS_INVALID) !== 0) return start + 1;
 
     const modrmAt = at;
     let displacementAt = at;
@@ -115,13 +127,13 @@ export class X86Sweep {
     let sib = 0;
     let immediate = form & IMMEDIATE;
     if ((form & HAS_MODRM) !== 0) {
-      if (at >= limit) return this.#skip(start, limit);
+      if (at >= limit) return limit;
       const modrm = bytes[at++]!;
       const mode = modrm >>> 6;
       let base = modrm & 7;
       if (mode !== 3) {
         if (base === 4) {
-          if (at >= limit) return this.#skip(start, limit);
+          if (at >= limit) return limit;
           base = bytes[at++]! & 7;
           sib = 1;
         }
@@ -133,19 +145,19 @@ export class X86Sweep {
       }
       // test: the only ones of their group with an immediate.
       if ((opcode === 0xf6 || opcode === 0xf7) && (modrm & 0x30) === 0) immediate = opcode === 0xf6 ? BYTE : FULL;
-      if (opcode === 0x8d && displacement === RIP_DISPLACEMENT && at <= limit) {
-        this.#takeAddress((toAddress + at + this.#file.view.getInt32(displacementAt, true)) >>> 0);
-      }
+      if (opcode === 0x8d && displacement === RIP_DISPLACEMENT && at <= limit)
+        this.#taken?.add((toAddress + at + this.#file.view.getInt32(displacementAt, true)) >>> 0);
     }
     const immediateAt = at;
-    at += immediateBytes(immediate, shortOperand, wideOperand, opcode);
-    if (at > limit) return this.#skip(start, limit);
+    // The addresses of A0 to A3 are always wide.
+    if ((opcode & 0xfffc) === 0xa0) operand |= WIDE_OPERAND;
+    at += IMMEDIATE_BYTES[immediate | operand]!;
+    if (at > limit) return limit;
 
-    for (let byte = start; byte < modrmAt; byte++) this.#mark(byte, OPCODE);
     if ((form & HAS_MODRM) !== 0) {
-      this.#mark(modrmAt, MODRM);
-      if (sib !== 0) this.#mark(modrmAt + 1, SIB);
-      if (shortDisplacement !== 0) this.#mark(displacementAt, SHORT);
+      this.#file.markByte(modrmAt, MODRM);
+      if (sib !== 0) this.#file.markByte(modrmAt + 1, SIB);
+      if (shortDisplacement !== 0) this.#file.markByte(displacementAt, SHORT);
       else if (displacement === RIP_DISPLACEMENT) {
         this.#file.moveFarDistance(displacementAt, (toAddress + at) >>> 0, at - displacementAt, ACCESS);
       } else if (displacement !== NO_DISPLACEMENT) this.#operand(displacementAt, 4);
@@ -155,18 +167,8 @@ export class X86Sweep {
     else if (opcode === PUSH && at - immediateAt === 4 && relocations !== undefined)
       this.#file.moveEntry(immediateAt, relocations, RELA_BYTES);
     else if (at - immediateAt > 1) this.#operand(immediateAt, at - immediateAt);
-    else if (at > immediateAt) this.#mark(immediateAt, SHORT);
+    else if (at > immediateAt) this.#file.markByte(immediateAt, SHORT);
     return at;
-  }
-
-  #skip(start: number, end: number): number {
-    for (let byte = start; byte < end; byte++) this.#mark(byte, OPCODE);
-    return end;
-  }
-
-  #mark(at: number, kind: number): void {
-    const { classes } = this.#file;
-    classes[at >>> 1]! |= kind << ((at & 1) << 2);
   }
 
   #shortBranch(at: number, next: number): void {
@@ -174,12 +176,12 @@ export class X86Sweep {
     const distance = view.getInt8(at);
     const moved = distance + map.shift((next + distance) >>> 0) - map.shiftHere(next >>> 0);
     if (moved >= -128 && moved <= 127) view.setInt8(at, moved);
-    this.#mark(at, SHORT);
+    this.#file.markByte(at, SHORT);
   }
 
   #operand(at: number, count: number): void {
-    this.#mark(at, OPERAND);
-    for (let byte = 1; byte < count; byte++) this.#mark(at + byte, OPERAND + 1);
+    this.#file.markByte(at, OPERAND);
+    for (let byte = 1; byte < count; byte++) this.#file.markByte(at + byte, OPERAND + 1);
     if (!this.#absolute || count !== 4) return;
     const { map, view, base } = this.#file;
     const value = view.getInt32(at, true);
@@ -190,7 +192,7 @@ export class X86Sweep {
   }
 }
 
-function immediateBytes(immediate: number, shortOperand: boolean, wideOperand: boolean, opcode: number): number {
+function immediateBytes(immediate: number, isShort: boolean, isWide: boolean): number {
   switch (immediate) {
     case 0:
       return 0;
@@ -200,9 +202,9 @@ function immediateBytes(immediate: number, shortOperand: boolean, wideOperand: b
     case WORD:
       return 2;
     case FULL:
-      return shortOperand ? 2 : 4;
+      return isShort ? 2 : 4;
     case WIDE:
-      return wideOperand || opcode < 0xb0 ? 8 : shortOperand ? 2 : 4;
+      return isWide ? 8 : isShort ? 2 : 4;
     case ENTER:
       return 3;
     default:

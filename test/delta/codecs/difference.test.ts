@@ -139,7 +139,7 @@ describe('the codec difference', () => {
   }
 
   it('reads the example of its documentation', async () => {
-    const stored = Buffer.from('41030307050b010000007ffe78f63ce0000db0e4c0005cc41e555d5322f48608', 'hex');
+    const stored = Buffer.from('41030307040b010000007ffe9db91fa8000daf18005cc64d3af6c0fcf837e8', 'hex');
     const old = Buffer.from('listen on port 80 of every address, answer in English\n');
     const next = Buffer.from('listen on port 81 of every address, answer in French and English\n');
     expect((await decode(stored, { bases: [old], members: [next] })).toString()).toBe(next.toString());
