@@ -49,7 +49,7 @@ describeWith(['root', 'mount'], 'osupd-mount', () => {
   it('says in one line what is missing, and leaves nothing mounted', () => {
     const noStack = mountIt(root, 'other', mountpoint);
     expect(noStack.status).toBe(1);
-    expect(noStack.stderr).toMatch(/no current deployment/);
+    expect(noStack.stderr).toMatch(/^osupd: the current deployment: .*\/current\/other: there is none; .*\n$/);
     const broken = join(directory, 'broken');
     mkdirSync(join(broken, 'current/kiosk'), { recursive: true });
     symlinkSync('kiosk', join(broken, 'current/link'));
