@@ -10,7 +10,9 @@ itWith(['shellcheck'], 'no shell script has anything that shellcheck knows to be
   const files = readdirSync(SYSTEMD, { recursive: true, withFileTypes: true })
     .filter((entry) => entry.isFile())
     .map((entry) => join(entry.parentPath, entry.name));
-  const scripts = files.filter((file) => /^#(!.*\bsh\b|!.*\bbash\b| shellcheck shell)/.test(readFileSync(file, 'utf8')));
+  const scripts = files.filter((file) =>
+    /^#(!.*\bsh\b|!.*\bbash\b| shellcheck shell)/.test(readFileSync(file, 'utf8')),
+  );
   expect(scripts.length).toBeGreaterThan(4);
   execFileSync('shellcheck', ['-x', '-P', resolve(SYSTEMD, '..'), ...scripts], { stdio: 'inherit' });
 });
