@@ -191,3 +191,6 @@ export const MAX_ALIGNED_BYTES = 2 ** 32 - 1;
 
 /** Largest bitcode that is projected: eight shifted copies of it are held. */
 export const MAX_BITCODE_BYTES = 4 << 20;
+
+/** One entry of a boot menu: a title, paths and a kernel command line of 2 to 4 KiB. */
+export const MAX_BOOT_ENTRY_BYTES = 64 << 10;
