@@ -11,7 +11,7 @@ import { type DirectoryNode, EPOCH, type TreeNode } from '../../src/tree/tree.ts
 export interface NodeOptions {
   readonly type?: 'file' | 'directory' | 'symlink';
   /** Content of a file, target of a symlink. */
-  readonly content?: string;
+  readonly content?: string | Uint8Array;
   readonly mode?: number;
   readonly uid?: number;
   readonly xattrs?: Readonly<Record<string, string>>;
