@@ -2,6 +2,8 @@
 import { parse, TomlDate, TomlError, type TomlTableWithoutBigInt, type TomlValueWithoutBigInt } from 'smol-toml';
 import { OsupdError } from '../core/errors.ts';
 import { isName } from '../repository/layout.ts';
+import { MAX_TRIES } from './boot/entry.ts';
+import { isKernelArgument } from './boot/kernel-arguments.ts';
 import { isStackName } from './stack-name.ts';
 
 /** How osupd asks the kernel to check objects on every read: always, where all objects have fs-verity, or never. */
@@ -10,11 +12,26 @@ export type VerityMode = 'require' | 'auto' | 'off';
 /** How a stack moves to another deployment: under its readers, or when the machine starts. */
 export type SwitchMode = 'live' | 'boot';
 
+/** What becomes of local changes in /etc when another deployment is booted. */
+export type EtcPolicy = 'merge' | 'keep' | 'volatile';
+
 /** The keys that one file may give for a stack. */
 export interface StackPart {
   readonly mountpoint?: string;
   readonly images?: readonly string[];
   readonly switch?: SwitchMode;
+  readonly etc?: EtcPolicy;
+}
+
+/** The keys that one file may give in `[boot]`. */
+export interface BootPart {
+  readonly directory?: string;
+  readonly loader?: 'systemd-boot' | 'grub';
+  readonly arguments?: readonly string[];
+  readonly tries?: number;
+  readonly verity?: 'require' | 'try' | 'off';
+  readonly failure?: string;
+  readonly writable?: readonly string[];
 }
 
 /** The keys that one file may give; what is left out comes from another file or a default. */
@@ -23,6 +40,7 @@ export interface ConfigurationPart {
   readonly channel?: string;
   readonly keep?: number;
   readonly verity?: VerityMode;
+  readonly boot?: BootPart;
   readonly stack?: Readonly<Record<string, StackPart>>;
 }
 
@@ -60,10 +78,12 @@ export function parseConfiguration(text: string, where: string): ConfigurationPa
       if (found === undefined) throw bad(key, values.map((each) => `"${each}"`).join(' or '));
       return found;
     };
-  const whole: Check<number> = (value, key) => {
-    if (typeof value === 'number' && Number.isInteger(value) && value >= 1 && value <= 1000) return value;
-    throw bad(key, 'a whole number from 1 to 1000');
-  };
+  const whole =
+    (maximum: number): Check<number> =>
+    (value, key) => {
+      if (typeof value === 'number' && Number.isInteger(value) && value >= 1 && value <= maximum) return value;
+      throw bad(key, `a whole number from 1 to ${maximum}`);
+    };
   const table = <T extends object>(checks: { readonly [K in keyof T]-?: Check<NonNullable<T[K]>> }): Check<T> => {
     const known = new Map<string, Check<unknown>>(Object.entries(checks));
     return (value, key) => {
@@ -87,6 +107,18 @@ export function parseConfiguration(text: string, where: string): ConfigurationPa
     mountpoint: string('an absolute path without . and .. parts', isMountpoint),
     images: list(string('the name of an image, or a list of names with the topmost first', isName)),
     switch: choice('live', 'boot'),
+    etc: choice('merge', 'keep', 'volatile'),
+  });
+  const boot = table<BootPart>({
+    directory: string('an absolute path without . and .. parts', isMountpoint),
+    loader: choice('systemd-boot', 'grub'),
+    arguments: list(
+      string('kernel arguments, each one printable word that does not begin with "osupd."', isKernelArgument),
+    ),
+    tries: whole(MAX_TRIES),
+    verity: choice('require', 'try', 'off'),
+    failure: string('"reboot:SECONDS", "halt" or "shell"', (text) => /^(reboot:\d{1,5}|halt|shell)$/.test(text)),
+    writable: list(string('an absolute path that is one word without ":"', isWritableDirectory)),
   });
   const stacks: Check<Record<string, StackPart>> = (value, key) => {
     if (!isTable(value)) throw bad(key, 'a table of stacks ([stack.NAME])');
@@ -100,8 +132,9 @@ export function parseConfiguration(text: string, where: string): ConfigurationPa
   const file = table<ConfigurationPart>({
     url: list(string('an http:, https: or file: URL or an absolute path, or a list of them', isRepositoryAddress)),
     channel: string('the name of a channel', isName),
-    keep: whole,
+    keep: whole(1000),
     verity: choice('require', 'auto', 'off'),
+    boot,
     stack: stacks,
   });
   return file(parseToml(text, where), '');
@@ -134,4 +167,9 @@ function isMountpoint(text: string): boolean {
   if (text === '/') return true;
   const [first, ...parts] = text.split('/');
   return first === '' && parts.length > 0 && !parts.some((part) => ['', '.', '..'].includes(part)) && !/\0/.test(text);
+}
+
+/** True for a path that fits into a list of paths in one kernel argument. */
+function isWritableDirectory(text: string): boolean {
+  return text !== '/' && isMountpoint(text) && /^[!-9;-~]+$/.test(text);
 }

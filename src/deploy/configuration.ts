@@ -3,7 +3,14 @@ import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { isSystemError, OsupdError } from '../core/errors.ts';
 import { MAX_CONFIGURATION_BYTES } from '../core/limits.ts';
-import { type ConfigurationPart, parseConfiguration, type SwitchMode, type VerityMode } from './configuration-file.ts';
+import type { BootConfiguration } from './boot/kernel-arguments.ts';
+import {
+  type ConfigurationPart,
+  type EtcPolicy,
+  parseConfiguration,
+  type SwitchMode,
+  type VerityMode,
+} from './configuration-file.ts';
 
 export interface StackConfiguration {
   /** Absolute path where the stack shows. */
@@ -11,6 +18,8 @@ export interface StackConfiguration {
   /** Names of the images, the topmost first (apps over the OS). Left out: {@link imagesOfStack} finds them. */
   readonly images?: readonly string[];
   readonly switch: SwitchMode;
+  /** For a stack that is booted. */
+  readonly etc: EtcPolicy;
 }
 
 export interface Configuration {
@@ -21,12 +30,16 @@ export interface Configuration {
   /** Old deployments of each stack that gc leaves, the rollback among them. */
   readonly keep: number;
   readonly verity: VerityMode;
+  readonly boot: BootConfiguration;
 }
 
 /** Directories of the system's configuration, the weaker first. */
 const SYSTEM_DIRECTORIES: readonly string[] = ['/usr/lib/osupd', '/etc/osupd'];
 
 const FILE_NAME = 'osupd.toml';
+
+/** Attempts of a new deployment to boot, when the configuration says nothing. */
+const DEFAULT_TRIES = 3;
 
 /**
  * The file that `osupd init` writes and the administrator edits.
@@ -94,7 +107,7 @@ function readText(file: string): string {
 function merge(weak: ConfigurationPart, strong: ConfigurationPart): ConfigurationPart {
   const stack = { ...weak.stack };
   for (const [name, part] of Object.entries(strong.stack ?? {})) stack[name] = { ...stack[name], ...part };
-  return { ...weak, ...strong, stack };
+  return { ...weak, ...strong, stack, boot: { ...weak.boot, ...strong.boot } };
 }
 
 function complete(part: ConfigurationPart, where: string): Configuration {
@@ -103,14 +116,19 @@ function complete(part: ConfigurationPart, where: string): Configuration {
   if (part.url === undefined) throw need('url');
   const stacks: Record<string, StackConfiguration> = {};
   const owners = new Map<string, string>();
-  for (const [name, { mountpoint, images, switch: mode = 'live' }] of Object.entries(part.stack ?? {})) {
+  for (const [name, { mountpoint, images, switch: mode, etc = 'merge' }] of Object.entries(part.stack ?? {})) {
     if (mountpoint === undefined) throw need(`stack.${name}.mountpoint`);
     const owner = owners.get(mountpoint);
     if (owner !== undefined) {
       throw new OsupdError('usage', `stacks ${owner} and ${name} have the same mountpoint ${mountpoint}`, { where });
     }
     owners.set(mountpoint, name);
-    stacks[name] = { mountpoint, ...(images === undefined ? {} : { images }), switch: mode };
+    stacks[name] = {
+      mountpoint,
+      ...(images === undefined ? {} : { images }),
+      switch: mode ?? defaultSwitch(mountpoint),
+      etc,
+    };
   }
   if (owners.size === 0) throw need('[stack.NAME]');
   return {
@@ -119,7 +137,13 @@ function complete(part: ConfigurationPart, where: string): Configuration {
     stacks,
     keep: part.keep ?? 1,
     verity: part.verity ?? 'auto',
+    boot: { loader: 'systemd-boot', arguments: [], tries: DEFAULT_TRIES, ...part.boot },
   };
+}
+
+/** The root of the running system cannot be exchanged under its processes. */
+export function defaultSwitch(mountpoint: string): SwitchMode {
+  return mountpoint === '/' ? 'boot' : 'live';
 }
 
 /**

@@ -4,6 +4,7 @@ import { dirname, join } from 'node:path';
 import { stringify } from 'smol-toml';
 import { OsupdError, toOsupdError } from '../core/errors.ts';
 import { syncDirectory, writeFileDurably } from '../sys/durable.ts';
+import { defaultSwitch } from './configuration.ts';
 import { type ConfigurationPart, parseConfiguration, type StackPart } from './configuration-file.ts';
 import { DeviceRoot } from './device.ts';
 import { checkRoot, pinnedRoot, pinRoot, type RootFacts } from './trusted-root.ts';
@@ -85,7 +86,7 @@ function isSame(a: unknown, b: unknown): boolean {
 }
 
 function configurationText({ directory, url, channel, stack }: InitRequest): string {
-  const { name, mountpoint = join(directory, 'mnt', name), images, switch: mode = 'live' } = stack;
+  const { name, mountpoint = join(directory, 'mnt', name), images, switch: mode = defaultSwitch(mountpoint) } = stack;
   const values = {
     url: url.length === 1 ? (url[0] ?? '') : [...url],
     channel,

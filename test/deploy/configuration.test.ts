@@ -25,9 +25,10 @@ describe('reading a configuration', () => {
     expect(readConfiguration({ root: files({ 'osupd.toml': MINIMAL }) })).toEqual({
       url: ['https://updates.example/os'],
       channel: 'stable',
-      stacks: { system: { mountpoint: '/srv/system', switch: 'live' } },
+      stacks: { system: { mountpoint: '/srv/system', switch: 'live', etc: 'merge' } },
       keep: 1,
       verity: 'auto',
+      boot: { loader: 'systemd-boot', arguments: [], tries: 3 },
     });
   });
 
@@ -37,10 +38,18 @@ describe('reading a configuration', () => {
       channel = "beta"
       keep = 3
       verity = "require"
+      [boot]
+      directory = "/efi"
+      loader = "grub"
+      arguments = ["root=UUID=1234", "rw", "console=ttyS0", "-quiet"]
+      tries = 5
+      verity = "require"
+      failure = "reboot:30"
+      writable = ["/home", "/srv"]
       [stack.system]
       mountpoint = "/"
       images = ["os"]
-      switch = "boot"
+      etc = "keep"
       [stack.kiosk]
       mountpoint = "/srv/kiosk"
       images = ["kiosk", "os"]
@@ -49,11 +58,20 @@ describe('reading a configuration', () => {
       url: ['https://a.example/r', 'file:///srv/mirror', '/srv/other'],
       channel: 'beta',
       stacks: {
-        system: { mountpoint: '/', images: ['os'], switch: 'boot' },
-        kiosk: { mountpoint: '/srv/kiosk', images: ['kiosk', 'os'], switch: 'live' },
+        system: { mountpoint: '/', images: ['os'], switch: 'boot', etc: 'keep' },
+        kiosk: { mountpoint: '/srv/kiosk', images: ['kiosk', 'os'], switch: 'live', etc: 'merge' },
       },
       keep: 3,
       verity: 'require',
+      boot: {
+        directory: '/efi',
+        loader: 'grub',
+        arguments: ['root=UUID=1234', 'rw', 'console=ttyS0', '-quiet'],
+        tries: 5,
+        verity: 'require',
+        failure: 'reboot:30',
+        writable: ['/home', '/srv'],
+      },
     });
   });
 
@@ -71,8 +89,8 @@ describe('reading a configuration', () => {
     const configuration = readConfiguration({ system: [vendor, administrator] });
     expect(configuration).toMatchObject({ url: ['https://updates.example/os'], channel: 'edge', keep: 5 });
     expect(configuration.stacks).toEqual({
-      system: { mountpoint: '/srv/system', images: ['os'], switch: 'live' },
-      kiosk: { mountpoint: '/srv/kiosk', images: ['kiosk', 'os'], switch: 'live' },
+      system: { mountpoint: '/srv/system', images: ['os'], switch: 'live', etc: 'merge' },
+      kiosk: { mountpoint: '/srv/kiosk', images: ['kiosk', 'os'], switch: 'live', etc: 'merge' },
     });
   });
 
@@ -153,7 +171,7 @@ describe('refusing a configuration', () => {
 });
 
 describe('the images of a stack', () => {
-  const stack = { mountpoint: '/x', switch: 'live' } as const;
+  const stack = { mountpoint: '/x', switch: 'live', etc: 'merge' } as const;
 
   it('are those configured, else the only release, else os', () => {
     expect(imagesOfStack('s', { ...stack, images: ['kiosk', 'os'] }, ['os'])).toEqual(['kiosk', 'os']);

@@ -11,7 +11,7 @@ interface InitOptions {
   readonly stack: string;
   readonly image?: string[];
   readonly mountpoint?: string;
-  readonly switch: SwitchMode;
+  readonly switch?: SwitchMode;
   readonly force?: boolean;
 }
 
@@ -38,9 +38,10 @@ export function register(program: Command, context: CliContext): void {
     )
     .option('--mountpoint <dir>', 'where the stack shows (default: mnt/STACK in the root)')
     .addOption(
-      new Option('--switch <mode>', 'switch under the readers, or when the machine starts')
-        .choices(['live', 'boot'])
-        .default('live'),
+      new Option(
+        '--switch <mode>',
+        'switch under the readers, or when the machine starts (default: live; boot for the mountpoint /)',
+      ).choices(['live', 'boot']),
     )
     .option('--force', 'replace what was set up before')
     .addHelpText('after', EXAMPLES)
@@ -67,7 +68,7 @@ async function init(options: InitOptions, command: Command, context: CliContext)
       name: checkStackName(options.stack),
       ...(options.mountpoint === undefined ? {} : { mountpoint: absolute(options.mountpoint) }),
       ...(options.image === undefined ? {} : { images: options.image }),
-      switch: options.switch,
+      ...(options.switch === undefined ? {} : { switch: options.switch }),
     },
     trust: { bytes: await readLocation(options.trust, context), where: options.trust },
     force: options.force ?? false,
