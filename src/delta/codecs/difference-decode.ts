@@ -19,8 +19,12 @@ import { StoredBytes } from './stored-bytes.ts';
 /** Content is given on in pieces of this size at most. */
 const OUTPUT_BYTES = 64 << 10;
 
-/** Bases up to this size are read at once; of larger ones only what is copied is. */
+/**
+ * Bases up to this size are read at once, and larger ones for members that have half as many bytes: reading each copy by itself takes
+ * longer than making it. Of others only what is copied is read.
+ */
 const HELD_BASE_BYTES = 4 << 20;
+const MOST_HELD_BASE_BYTES = 16 << 20;
 
 /** What is read at once of a base that is not held; a multiple of what residuals can be cut at. */
 const SLICE_BYTES = 256 * RESIDUAL_BLOCK_BYTES;
@@ -131,7 +135,8 @@ class RecordDecoder implements Disposable {
     if (projected !== undefined) {
       return projectedPart(await readBases([base]), projected, this.#size, this.#memory);
     }
-    if (base.size <= HELD_BASE_BYTES) return partInMemory(await readBases([base]), true);
+    const most = Math.max(HELD_BASE_BYTES, Math.min(2 * this.#size, MOST_HELD_BASE_BYTES));
+    if (base.size <= most) return partInMemory(await readBases([base]), true);
     return { content: base, bytes: undefined, classes: undefined, settle: undefined, learn: undefined, held: [] };
   }
 

@@ -33,22 +33,27 @@ function mark(classes: ByteClasses, at: number, digit: number): void {
  * @param kinds of the words of one row
  */
 export function markRows(classes: ByteClasses, from: number, to: number, kinds: readonly number[]): void {
+  if (from >= to) return;
   const rowBytes = kinds.length * 4;
   const row = Uint8Array.from({ length: rowBytes }, (_, place) => digitOf(kinds[place >>> 2]!, place & 3));
-  if ((from & 1) === 1) {
-    for (let at = from; at < to; at++) mark(classes, at, row[(at - from) % rowBytes]!);
-    return;
-  }
-  const packed = Uint8Array.from({ length: rowBytes / 2 }, (_, pair) => row[pair * 2]! | (row[pair * 2 + 1]! << 4));
-  const end = to - ((to - from) % rowBytes);
-  if (end > from) repeat(classes, from >>> 1, end >>> 1, packed);
-  for (let at = end; at < to; at++) mark(classes, at, row[(at - from) % rowBytes]!);
+  const digit = (at: number) => row[(at - from) % rowBytes]!;
+  // Classes are two to a byte, the first one of an even offset.
+  const [first, end] = [from + (from & 1), to - (to & 1)];
+  if (first > from) mark(classes, from, digit(from));
+  if (end < to) mark(classes, end, digit(end));
+  const pairs = Uint8Array.from(
+    { length: rowBytes / 2 },
+    (_, pair) => digit(first + 2 * pair) | (digit(first + 2 * pair + 1) << 4),
+  );
+  repeat(classes, first >>> 1, end >>> 1, pairs);
 }
 
 /** Fills classes[from..to) with a pattern, as a whole; each step doubles what is there. */
 function repeat(classes: ByteClasses, from: number, to: number, pattern: Uint8Array): void {
-  classes.set(pattern, from);
-  for (let done = pattern.length; done < to - from; done *= 2)
+  const length = Math.min(pattern.length, to - from);
+  if (length <= 0) return;
+  classes.set(pattern.subarray(0, length), from);
+  for (let done = length; done < to - from; done *= 2)
     classes.copyWithin(from + done, from, from + Math.min(done, to - from - done));
 }
 

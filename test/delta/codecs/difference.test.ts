@@ -173,6 +173,23 @@ describe('the codec difference', () => {
     expect(read).toBe(next.length - 10);
   });
 
+  it('reads a large base as a whole for a member that is as large', async () => {
+    const large = noise(5 << 20, 9);
+    const next = Buffer.concat([noise(10, 1), large.subarray(100), large.subarray(0, 100)]);
+    const stored = encode({ bases: [large], members: [next] });
+    const reads: number[] = [];
+    const base = memoryBase(large);
+    const counted = {
+      size: base.size,
+      read: (offset: number, length: number) => {
+        reads.push(offset);
+        return base.read(offset, length);
+      },
+    };
+    expect((await collect(decodeDifference(chunksOf(stored, 99), [counted], [next.length]))).equals(next)).toBe(true);
+    expect(reads).toEqual([0, 4 << 20]);
+  });
+
   it('gives the content on in pieces', async () => {
     const large = noise(1 << 20, 7);
     const next = Buffer.from(large);
