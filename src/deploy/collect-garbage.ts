@@ -5,6 +5,7 @@
 import type { Digest } from '../core/digest.ts';
 import { OsupdError } from '../core/errors.ts';
 import type { Progress } from '../core/progress.ts';
+import { replacedInUse } from '../objects/replaced-files.ts';
 import { type SweepResult, sweep } from '../objects/sweep.ts';
 import { DownloadCache } from '../pull/download-cache.ts';
 import { objectsOfImages } from './completeness.ts';
@@ -13,7 +14,7 @@ import { clearUnfinished, listDeploymentIds, readDeployment, removeDeployment } 
 import type { DeviceRoot } from './device.ts';
 import type { DeploymentReference } from './find-deployment.ts';
 import { readLinks, recoverLinks } from './links.ts';
-import { imagesInUse } from './mounted-images.ts';
+import { imagesOfMounts } from './mounted-images.ts';
 import { readPins } from './pins.ts';
 import { outdatedDeployments } from './retain.ts';
 import { shownDeployment } from './switch.ts';
@@ -50,9 +51,10 @@ export async function collectGarbage(
       .filter((id) => !isOld.has(`${stack}/${id}`))
       .flatMap((id) => readDeployment(device, stack, id).images.map(({ digest }) => digest)),
   );
-  const images = new Set<Digest>([...needed, ...imagesInUse(device.pool.imagesDirectory)]);
+  const images = new Set<Digest>([...needed, ...imagesOfMounts(device.pool, { dryRun })]);
   const objects = await objectsOfImages(device.pool, images);
   if (!dryRun) {
+    replacedInUse(device.pool.stagingDirectory, 'objects');
     for (const { stack, id } of old) removeDeployment(device, stack, id);
     clearUnfinished(device);
     new DownloadCache(device.pool.stagingDirectory).clear();

@@ -10,6 +10,8 @@ import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Digest, isDigest } from '../core/digest.ts';
 import { OsupdError, toOsupdError } from '../core/errors.ts';
+import type { Pool } from '../objects/pool.ts';
+import { replacedInUse } from '../objects/replaced-files.ts';
 import { isOpenElsewhere } from '../sys/open-elsewhere.ts';
 
 /**
@@ -25,6 +27,14 @@ export function imagesInUse(imagesDirectory: string): Set<Digest> {
   } catch (error) {
     throw toOsupdError(error, imagesDirectory);
   }
+}
+
+/**
+ * The same for the images of a whole pool, with those whose file a repair has replaced under a mount.
+ * @param options `dryRun`: do not forget the replaced files that nobody uses any more.
+ */
+export function imagesOfMounts(pool: Pool, options: { readonly dryRun?: boolean } = {}): Set<Digest> {
+  return new Set([...imagesInUse(pool.imagesDirectory), ...replacedInUse(pool.stagingDirectory, 'images', options)]);
 }
 
 function mayBeMounted(path: string): boolean {

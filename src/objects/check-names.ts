@@ -15,6 +15,12 @@ const LOST_AND_FOUND = 'lost+found';
 const FORBIDDEN_MODE = 0o7133;
 const OWNER_READ = 0o400;
 
+/** Directories whose contents nobody but the pool's owner may reach: what only root may read in a tree is in them. */
+const PRIVATE_DIRECTORIES = ['objects', 'images', 'staging'];
+const FORBIDDEN_TO_ALL = 0o077;
+const FORBIDDEN_TO_OTHERS = 0o022;
+const OWNER_ALL = 0o700;
+
 interface Found {
   readonly problem?: Problem;
   /** An object where it belongs; its content is still to be read. */
@@ -24,6 +30,8 @@ interface Found {
 /** Problems with names, owners and modes, and the objects whose contents are to be checked. */
 export function* checkNames(pool: Pool, named: ReadonlyMap<Digest, NamedObject>): Generator<Found> {
   const owner = statSync(pool.objectsDirectory).uid;
+  for (const path of PRIVATE_DIRECTORIES)
+    yield* checkDirectory(join(pool.directory, path), owner, path, FORBIDDEN_TO_ALL);
   for (const prefix of list(pool.objectsDirectory)) {
     const directory = `objects/${prefix.name}`;
     if (prefix.name === LOST_AND_FOUND) continue;
@@ -31,6 +39,7 @@ export function* checkNames(pool: Pool, named: ReadonlyMap<Digest, NamedObject>)
       yield { problem: strange(directory, prefix.isFile() ? prefix.name : undefined) };
       continue;
     }
+    yield* checkDirectory(join(pool.directory, directory), owner, directory, FORBIDDEN_TO_OTHERS);
     for (const { name } of list(join(pool.directory, directory))) {
       const path = `${directory}/${name}`;
       const stat = lstatSync(join(pool.directory, path), { throwIfNoEntry: false });
@@ -63,7 +72,21 @@ function* checkAccess(
   if (stat.uid !== owner)
     yield { problem: { type: 'wrong-owner', detail: `the owner is ${stat.uid}, not ${owner}`, ...of } };
   if ((mode & FORBIDDEN_MODE) !== 0 || (mode & OWNER_READ) === 0)
-    yield { problem: { type: 'wrong-mode', detail: `the mode is ${mode.toString(8).padStart(4, '0')}`, ...of } };
+    yield { problem: { type: 'wrong-mode', detail: `the mode is ${octal(mode)}`, ...of } };
+}
+
+function* checkDirectory(fullPath: string, owner: number, path: string, forbidden: number): Generator<Found> {
+  const stat = statSync(fullPath, { throwIfNoEntry: false });
+  if (stat === undefined) return;
+  const mode = stat.mode & 0o7777;
+  if (stat.uid !== owner)
+    yield { problem: { type: 'wrong-owner', path, detail: `the owner is ${stat.uid}, not ${owner}`, images: [] } };
+  if ((mode & forbidden) !== 0 || (mode & OWNER_ALL) !== OWNER_ALL)
+    yield { problem: { type: 'wrong-mode', path, detail: `the mode is ${octal(mode)}`, images: [] } };
+}
+
+function octal(mode: number): string {
+  return mode.toString(8).padStart(4, '0');
 }
 
 /** Something that is not an object in its place; with the `name` of a file, perhaps an object out of its place. */

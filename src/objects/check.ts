@@ -9,6 +9,7 @@ import type { Amount } from './ingest.ts';
 import { ObjectWorkers } from './object-workers.ts';
 import type { Pool } from './pool.ts';
 import type { Problem } from './problem.ts';
+import { replacedInUse } from './replaced-files.ts';
 import { idleAreas, keepSweepsAway } from './staging.ts';
 
 export interface CheckOptions {
@@ -59,8 +60,20 @@ export async function* checkPool(pool: Pool, options: CheckOptions): AsyncGenera
     await workers.close();
   }
   for (const directory of idleAreas(pool.stagingDirectory)) {
-    const detail = 'unfinished work of a process that died; the next build or pull takes care of it';
+    const detail = 'unfinished work of a process that died; the next build or pull finishes it';
     yield { type: 'leftover', path: relative(pool, directory), detail, images: [] };
+  }
+  for (const kind of ['images', 'objects'] as const) {
+    for (const digest of replacedInUse(pool.stagingDirectory, kind, { dryRun: true })) {
+      const path = relative(pool, kind === 'images' ? pool.imagePath(digest) : pool.objectPath(digest));
+      yield {
+        type: 'still-read',
+        path,
+        digest,
+        detail: 'it was repaired, but the old file is still in use',
+        images: [],
+      };
+    }
   }
   return { images, objects: { count: objects.length, bytes: objects.reduce((sum, { size }) => sum + size, 0) } };
 }

@@ -8,6 +8,7 @@ import { hashFiles } from './hash-files.ts';
 import { ObjectBatch } from './ingest.ts';
 import { makeDirectory, type Pool } from './pool.ts';
 import type { Problem } from './problem.ts';
+import { keepWhileUsed } from './replaced-files.ts';
 import { OBJECT_MODE } from './staged-file.ts';
 import { lockOutWriters } from './staging.ts';
 
@@ -35,7 +36,7 @@ function mend(pool: Pool, { type, path, digest, images }: Problem, needed: Reado
   const fullPath = join(pool.directory, path);
   switch (type) {
     case 'wrong-mode':
-      chmodSync(fullPath, OBJECT_MODE);
+      chmodSync(fullPath, modeOf(fullPath, path));
       break;
     case 'wrong-owner': {
       const { uid, gid } = statSync(pool.objectsDirectory);
@@ -52,11 +53,20 @@ function mend(pool: Pool, { type, path, digest, images }: Problem, needed: Reado
       break;
     case 'changed-image':
     case 'damaged-image':
-      if (digest !== undefined && !needed.has(digest)) rmSync(fullPath, { force: true });
+      if (digest !== undefined && !needed.has(digest)) {
+        keepWhileUsed(pool.stagingDirectory, 'images', digest, fullPath);
+        rmSync(fullPath, { force: true });
+      }
       break;
     default:
       break;
   }
+}
+
+/** `objects`, `images` and `staging` are their owner's alone; the directories below are covered by them. */
+function modeOf(fullPath: string, path: string): number {
+  if (!statSync(fullPath).isDirectory()) return OBJECT_MODE;
+  return path.includes('/') ? 0o755 : 0o700;
 }
 
 /** Moves an object to its place when it is good and missed there, else removes it. */

@@ -14,6 +14,7 @@ import { isSystemError, OsupdError, toOsupdError } from '../core/errors.ts';
 import { MAX_IMAGE_BYTES } from '../core/limits.ts';
 import { syncDirectory, syncFileSystem } from '../sys/durable.ts';
 import { fsverityDigest } from './fsverity.ts';
+import { keepWhileUsed } from './replaced-files.ts';
 import { sealFiles } from './seal-files.ts';
 import { createStaged } from './staged-file.ts';
 import { openStagingArea } from './staging.ts';
@@ -159,6 +160,7 @@ export class Pool {
       writeFile(temporary, bytes);
       syncFileSystem(this.directory);
       sealFiles([temporary]);
+      keepWhileUsed(this.stagingDirectory, 'images', digest, this.imagePath(digest));
       renameSync(temporary, this.imagePath(digest));
       syncDirectory(this.imagesDirectory);
     } catch (error) {

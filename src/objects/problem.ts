@@ -23,7 +23,11 @@ export type ProblemType =
   /** Something under `objects/` or `images/` that osupd did not put there. */
   | 'foreign-file'
   /** Unfinished work of a process that died; the next writer finishes or removes it. */
-  | 'leftover';
+  | 'leftover'
+  /** The files of a deployment are missing or do not agree with each other or its ID. */
+  | 'damaged-deployment'
+  /** Replaced by a repair, but processes that had the file open still read what was there before. */
+  | 'still-read';
 
 export interface Problem {
   readonly type: ProblemType;
@@ -39,7 +43,38 @@ export interface Problem {
   readonly images: readonly Digest[];
 }
 
-/** False for what does no harm and goes by itself. */
+/** False for what does no harm on the disk, and goes by itself. */
 export function isDamage({ type }: Problem): boolean {
-  return type !== 'leftover';
+  return type !== 'leftover' && type !== 'still-read';
+}
+
+const FETCH = '"osupd fsck --repair" fetches it';
+const REPAIR = '"osupd fsck --repair"';
+
+/** What the user does about a problem: one clause. */
+export function remedyOf({ type, images }: Problem): string {
+  switch (type) {
+    case 'missing-object':
+    case 'missing-image':
+    case 'truncated-object':
+      return FETCH;
+    case 'changed-object':
+    case 'unreadable-object':
+    case 'changed-image':
+    case 'damaged-image':
+      return images.length === 0 ? `${REPAIR} removes it` : FETCH;
+    case 'misplaced-object':
+      return `${REPAIR} puts it in its place, or removes it`;
+    case 'wrong-owner':
+    case 'wrong-mode':
+      return `${REPAIR} sets it`;
+    case 'foreign-file':
+      return 'remove it by hand';
+    case 'leftover':
+      return `${REPAIR} removes it`;
+    case 'damaged-deployment':
+      return `${REPAIR} writes it again where it can; else "osupd undeploy" it, then "osupd pull"`;
+    case 'still-read':
+      return 'restart the processes that have it open';
+  }
 }

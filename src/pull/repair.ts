@@ -5,6 +5,7 @@ import { isSystemError } from '../core/errors.ts';
 import type { Progress } from '../core/progress.ts';
 import { ObjectBatch } from '../objects/ingest.ts';
 import type { Pool } from '../objects/pool.ts';
+import { keepName, replacedInUse } from '../objects/replaced-files.ts';
 import type { Source } from '../transport/source.ts';
 import type { ObjectReference } from '../tree/references.ts';
 import { DownloadCache } from './download-cache.ts';
@@ -15,6 +16,11 @@ import { fetchObjects } from './single-objects.ts';
 export interface Repairs {
   readonly images: readonly Digest[];
   readonly objects: readonly ObjectReference[];
+}
+
+export interface Repaired {
+  /** Objects that processes have open, and so read as they were before. */
+  readonly stillRead: readonly Digest[];
 }
 
 export interface RepairOptions {
@@ -29,15 +35,20 @@ export interface RepairOptions {
  * there only when its objects are (I1).
  * @throws OsupdError `not-found` when the repository no longer has one of them; `verification-failed`, `network`, `no-space`
  */
-export async function repairPool(repairs: Repairs, { pool, source, progress, signal }: RepairOptions): Promise<void> {
+export async function repairPool(
+  repairs: Repairs,
+  { pool, source, progress, signal }: RepairOptions,
+): Promise<Repaired> {
   const files = new RepositoryFiles(source, new DownloadCache(pool.stagingDirectory), signal);
   const step = 'repair';
-  const replaces = repairs.objects.some(({ digest }) => pool.hasObject(digest));
+  const replaced = repairs.objects.filter(({ digest }) => pool.hasObject(digest));
   let done = 0;
   const advance = () => progress({ kind: 'advance', step, done: ++done });
   progress({ kind: 'start', step, total: repairs.objects.length + repairs.images.length, unit: 'items' });
   const batch = await ObjectBatch.open(pool);
   try {
+    // The kernel is asked by these names who still has the old file.
+    for (const { digest } of replaced) keepName(pool.stagingDirectory, 'objects', digest, pool.objectPath(digest));
     await fetchObjects(repairs.objects, files, batch, advance);
   } finally {
     // What came before a failure is good.
@@ -47,8 +58,9 @@ export async function repairPool(repairs: Repairs, { pool, source, progress, sig
     await pool.addImage(await files.imageByDigest(digest), digest);
     advance();
   }
-  if (replaces) dropKernelCaches();
+  if (replaced.length > 0) dropKernelCaches();
   progress({ kind: 'finish', step, done });
+  return { stillRead: replacedInUse(pool.stagingDirectory, 'objects') };
 }
 
 /** An overlay mount keeps the inode of an object that was replaced; dropping unused inodes makes it look again. */
