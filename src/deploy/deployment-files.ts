@@ -36,13 +36,20 @@ export interface Deployment {
   readonly origin: Origin;
   /** Kernel arguments, each one word. */
   readonly arguments: readonly string[];
+  /** Paths of kernel and initrd in the tree, where a release names them. */
+  readonly boot?: DeployedBoot;
+}
+
+export interface DeployedBoot {
+  readonly kernel: string;
+  readonly initrd?: string;
 }
 
 /** First line of a `stack` file: what it is, and the version of its form. */
 const STACK_HEADER = 'osupd-stack 1';
 
 const ID = /^([1-9][0-9]{0,8})-[0-9a-f]{12}$/;
-const FIELDS = ['schema', 'critical', 'id', 'stack', 'images', 'createdAt', 'origin', 'arguments'];
+const FIELDS = ['schema', 'critical', 'id', 'stack', 'images', 'createdAt', 'origin', 'arguments', 'boot'];
 
 export function isDeploymentId(text: string): boolean {
   return ID.test(text);
@@ -80,11 +87,29 @@ export function deploymentFiles(deployment: Deployment): ReadonlyMap<string, str
 }
 
 /**
- * Reads `deployment.json` and checks that `stack` says the same.
+ * Reads a `stack` file. Lines that begin with an unknown word are left out.
  * @param place the deployment's directory, for messages.
  * @throws OsupdError `damaged-store`
  */
-export function parseDeployment(json: Uint8Array, stackText: string, place: string): Deployment {
+export function parseStack(text: string, place: string): DeployedImage[] {
+  const damaged = (): OsupdError =>
+    new OsupdError('damaged-store', 'not a valid deployment: its file "stack" cannot be read', { where: place });
+  const [header, ...lines] = text.split('\n');
+  if (header !== STACK_HEADER || lines.length > MAX_STACK_IMAGES + 1) throw damaged();
+  return lines.flatMap((line) => {
+    const [word, digest = '', name = '', version = '', ...rest] = line.split(' ');
+    if (word !== 'image') return [];
+    if (!isDigest(digest) || !isName(name) || !isVersion(version) || rest.length > 0) throw damaged();
+    return [{ name, version, digest: digest as Digest }];
+  });
+}
+
+/**
+ * Reads `deployment.json` and checks that `stack` says the same.
+ * @param stackText the file `stack`; undefined where it is not to be compared. @param place the deployment's directory, for messages.
+ * @throws OsupdError `damaged-store`
+ */
+export function parseDeployment(json: Uint8Array, stackText: string | undefined, place: string): Deployment {
   const damaged = (what: string): OsupdError =>
     new OsupdError('damaged-store', `not a valid deployment: ${what}`, {
       where: place,
@@ -100,11 +125,20 @@ export function parseDeployment(json: Uint8Array, stackText: string, place: stri
     createdAt: fields.time('createdAt'),
     origin: { url: origin.string('url'), channel: origin.string('channel') },
     arguments: fields.strings('arguments', MAX_KERNEL_ARGUMENTS),
+    ...(fields.has('boot') ? { boot: parseBoot(fields.object('boot')) } : {}),
   };
-  if (formatStack(deployment.images) !== stackText) throw damaged('its files "stack" and "deployment.json" differ');
+  if (stackText !== undefined && formatStack(deployment.images) !== stackText)
+    throw damaged('its files "stack" and "deployment.json" differ');
   if (deploymentId(serialOf(deployment.id), deployment.images) !== deployment.id)
     throw damaged('its images are not those of its ID');
   return deployment;
+}
+
+function parseBoot(fields: JsonFields): DeployedBoot {
+  return {
+    kernel: fields.string('kernel'),
+    ...(fields.has('initrd') ? { initrd: fields.string('initrd') } : {}),
+  };
 }
 
 function parseImage(fields: JsonFields): DeployedImage {
