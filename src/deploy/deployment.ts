@@ -6,10 +6,12 @@
  */
 import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync } from 'node:fs';
 import { dirname, join } from 'node:path';
+import { isDeepStrictEqual } from 'node:util';
 import { isSystemError, OsupdError, toOsupdError } from '../core/errors.ts';
 import { MAX_STACK_IMAGES } from '../core/limits.ts';
 import { removeDurably, syncDirectory, syncFileSystem, writeFileDurably } from '../sys/durable.ts';
 import {
+  type DeployedBoot,
   type DeployedImage,
   type Deployment,
   deploymentFiles,
@@ -27,11 +29,11 @@ import { checkStackName } from './stack-name.ts';
 
 /**
  * Makes the deployment of these images the next one of the stack; `osupd switch` puts it in use. A deployment that exists
- * with the same images and arguments is used again. When that is the current one, nothing is next any more.
+ * with the same images, arguments and boot files is used again. When that is the current one, nothing is next any more.
  *
  * @param images the topmost first; all of them complete in the device's pool.
  * @param origin noted without passwords and tokens. @param createdAt now, as `2030-01-31T23:59:59Z`.
- * @param options `arguments`: kernel arguments, each one word.
+ * @param options `arguments`: kernel arguments, each one word; `boot`: paths of kernel and initrd, where a release names them.
  * @returns the deployment; it was the current one before, or it is next now.
  * @throws OsupdError `damaged-store` when an image is not in the pool; `no-space`.
  */
@@ -41,7 +43,7 @@ export async function deployImages(
   images: readonly DeployedImage[],
   origin: Origin,
   createdAt: string,
-  options: { readonly arguments?: readonly string[] } = {},
+  options: { readonly arguments?: readonly string[]; readonly boot?: DeployedBoot } = {},
 ): Promise<Deployment> {
   checkStackName(stack);
   checkImages(device, stack, images);
@@ -49,7 +51,10 @@ export async function deployImages(
   const kept = listDeployments(device, stack);
   const words = options.arguments ?? [];
   const same = kept.filter(
-    (each) => formatStack(each.images) === formatStack(images) && each.arguments.join(' ') === words.join(' '),
+    (each) =>
+      formatStack(each.images) === formatStack(images) &&
+      each.arguments.join(' ') === words.join(' ') &&
+      isDeepStrictEqual(each.boot, options.boot),
   );
   const deployment =
     same.find(({ id }) => id === links.current) ??
@@ -63,6 +68,7 @@ export async function deployImages(
       createdAt,
       origin: { ...origin, url: publicAddress(origin.url) },
       arguments: words,
+      ...(options.boot === undefined ? {} : { boot: options.boot }),
     }));
   if (deployment.id === links.current) removeLink(device, 'next', stack);
   else if (deployment.id !== links.next) setLink(device, 'next', stack, deployment.id);

@@ -1,11 +1,10 @@
 /** What a deployment shows that another does not. */
-import { decodeImage } from '../image/read.ts';
 import type { Pool } from '../objects/pool.ts';
 import { compareTrees, type Difference } from '../tree/compare.ts';
-import { applyLayer } from '../tree/layers.ts';
 import { type ObjectReference, objectsOf } from '../tree/references.ts';
 import type { DirectoryNode, Entry, Tree } from '../tree/tree.ts';
-import type { DeployedImage, Deployment } from './deployment-files.ts';
+import type { Deployment } from './deployment-files.ts';
+import { stackTree } from './stack-tree.ts';
 
 export interface DeploymentDifference {
   /** In the order of a walk: parents before children, names in byte order. */
@@ -57,16 +56,6 @@ export async function compareDeployments(
       oldObjects: objectsBeyond(before, after),
     },
   };
-}
-
-/** The one tree that the images of a stack show together. */
-async function stackTree(pool: Pool, images: readonly DeployedImage[]): Promise<Tree> {
-  let shown: Tree | undefined;
-  for (const { digest } of [...images].reverse()) {
-    const tree = decodeImage(await pool.readImage(digest), pool.imagePath(digest));
-    shown = shown === undefined ? tree : applyLayer(shown, tree);
-  }
-  return shown as Tree;
 }
 
 function withoutChildren({ root }: Tree): Tree {

@@ -74,7 +74,7 @@ export function formatEntry({ stack, generation }: EntryName, contents: EntryCon
     ['options', options.join(' ')],
   ];
   for (const [key = '', value = ''] of lines) {
-    if (!/[\0-\x1f\x7f]/.test(value)) continue;
+    if (!/\p{Cc}/u.test(value)) continue;
     throw new OsupdError('usage', `a boot entry cannot hold this ${key}`, { where: JSON.stringify(value) });
   }
   return `${lines.map((line) => line.join(' ')).join('\n')}\n`;
