@@ -81,27 +81,23 @@ class BtfMover {
     const { starts } = this.#old;
     let end = BTF_HEADER_BYTES;
     for (const { oldAt, length, goes, words } of this.#script.runs) {
-      for (let type = oldAt; type < oldAt + length; type++) {
-        this.#writeType(type, end);
-        end += starts[type + 1]! - starts[type]!;
-      }
+      const gone = oldAt + length;
+      this.#writeRun(oldAt, gone, end);
+      end += starts[gone]! - starts[oldAt]!;
       // Where something else comes, what went is put as far as it fits.
-      const limit = end + words * 4;
-      for (let type = oldAt + length; type < oldAt + length + goes; type++) {
-        const size = starts[type + 1]! - starts[type]!;
-        if (end + size > limit) break;
-        this.#writeType(type, end);
-        end += size;
-      }
-      end = limit;
+      let last = gone;
+      while (last < gone + goes && starts[last + 1]! - starts[gone]! <= words * 4) last++;
+      this.#writeRun(gone, last, end);
+      end += words * 4;
     }
   }
 
-  #writeType(type: number, to: number): void {
-    const from = this.#old.starts[type]!;
-    this.#copy(from, this.#old.starts[type + 1]! - from, to);
+  /** Types from one to another one, which follow one another in the target as well. */
+  #writeRun(first: number, last: number, to: number): void {
+    const from = this.#old.starts[first]!;
+    this.#copy(from, this.#old.starts[last]! - from, to);
     this.#shift = to - from;
-    visitReferences(this.#old, type, this.#writeId, this.#writeName);
+    for (let type = first; type < last; type++) visitReferences(this.#old, type, this.#writeId, this.#writeName);
   }
 
   readonly #writeId = (at: number): void => {
