@@ -17,6 +17,7 @@ import {
   openSync,
   readdirSync,
   readFileSync,
+  readSync,
   renameSync,
   rmSync,
   statSync,
@@ -81,6 +82,27 @@ export class BootPartition {
     } catch (error) {
       if (isSystemError(error, 'ENOENT')) return undefined;
       throw toOsupdError(error, place);
+    }
+  }
+
+  /** The first `size` bytes of a file, in pieces; fewer where it is shorter. */
+  *chunks(path: string, size: number): Generator<Uint8Array> {
+    const place = this.path(path);
+    try {
+      const fd = openSync(place, 'r');
+      try {
+        for (let offset = 0; offset < size; ) {
+          const chunk = Buffer.alloc(Math.min(CHUNK_BYTES, size - offset));
+          const length = readSync(fd, chunk, 0, chunk.length, offset);
+          if (length === 0) return;
+          yield chunk.subarray(0, length);
+          offset += length;
+        }
+      } finally {
+        closeSync(fd);
+      }
+    } catch (error) {
+      throw this.#failure(error, place);
     }
   }
 
