@@ -85,6 +85,11 @@ export class DeviceRoot {
     return this.#pathOf('pins', stack);
   }
 
+  /** What failed of a stack; made by the first failure. */
+  failedDirectory(stack: string): string {
+    return this.#pathOf('failed', stack);
+  }
+
   /** Names come from the command line: none may lead out of its directory. */
   #pathOf(folder: string, stack: string): string {
     return join(this.directory, folder, checkStackName(stack));

@@ -14,6 +14,7 @@ import {
   formatEntry,
   parseEntryName,
 } from './entry.ts';
+import { writeGrubMenu } from './grub.ts';
 import type { BootArguments } from './kernel-arguments.ts';
 
 export interface EntryRequest {
@@ -25,6 +26,8 @@ export interface EntryRequest {
   readonly tries?: number;
   readonly title: string;
   readonly files: BootFilesOfImage;
+  /** Also write the menu for GRUB. */
+  readonly grub?: boolean;
 }
 
 /** What writing an entry would do. */
@@ -90,7 +93,10 @@ export async function planBootEntry(request: EntryRequest): Promise<EntryPlan> {
 }
 
 /** Does what {@link planBootEntry} has said. */
-export async function writePlan({ device, boot }: EntryRequest, { entry, text, files }: EntryPlan): Promise<void> {
+export async function writePlan(
+  { device, boot, grub }: EntryRequest,
+  { entry, text, files }: EntryPlan,
+): Promise<void> {
   for (const { file, path } of files) {
     // What is there under this name is unfinished or damaged.
     boot.removeUnnamed(directoryOf(path));
@@ -103,6 +109,7 @@ export async function writePlan({ device, boot }: EntryRequest, { entry, text, f
     if (written !== file.digest) throw notAsItWas(device, file);
   }
   boot.writeText(`${ENTRIES_DIRECTORY}/${entry.file}`, text);
+  if (grub) writeGrubMenu(boot, boot.entries());
 }
 
 /** The error for a partition that is too small. */
