@@ -102,7 +102,7 @@ function readName(names: Uint8Array, at: number): ByteString {
   const limit = Math.min(names.length, at + MAX_ELF_NAME_BYTES + 1);
   let end = at;
   while (end < limit && names[end] !== 0) end++;
-  return end === limit ? '' : Buffer.from(names.buffer, names.byteOffset + at, end - at).latin1Slice();
+  return end === limit ? '' : Buffer.from(names.buffer, names.byteOffset + at, end - at).toString('latin1');
 }
 
 function readSegments(view: DataView, at: number, count: number): ElfSegment[] {
