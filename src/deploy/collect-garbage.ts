@@ -8,6 +8,7 @@ import type { Progress } from '../core/progress.ts';
 import { replacedInUse } from '../objects/replaced-files.ts';
 import { type SweepResult, sweep } from '../objects/sweep.ts';
 import { DownloadCache } from '../pull/download-cache.ts';
+import { type BootSession, bootedId } from './boot/session.ts';
 import { objectsOfImages } from './completeness.ts';
 import type { Configuration, StackConfiguration } from './configuration.ts';
 import { clearUnfinished, listDeploymentIds, readDeployment, removeDeployment } from './deployment.ts';
@@ -22,6 +23,8 @@ import { shownDeployment } from './switch.ts';
 export interface GarbageOptions {
   /** Find out what would go, but remove nothing. */
   readonly dryRun?: boolean;
+  /** For stacks that are booted: the booted deployment stays, and removed ones leave the boot menu. */
+  readonly session?: BootSession | undefined;
   readonly progress: Progress;
 }
 
@@ -33,7 +36,7 @@ export interface Garbage {
 }
 
 /**
- * Removes what nothing needs. Kept is all that the current, next, rollback, pinned, mounted and newest deployments show, and
+ * Removes what nothing needs. Kept is all that the booted, current, next, rollback, pinned, mounted and newest deployments show, and
  * every image that any process still uses through a mount.
  * @throws OsupdError `damaged-store` when it cannot be known what is needed: a deployment or image that cannot be read. Nothing
  *   has gone from the pool then.
@@ -41,10 +44,10 @@ export interface Garbage {
 export async function collectGarbage(
   device: DeviceRoot,
   configuration: Configuration,
-  { dryRun = false, progress }: GarbageOptions,
+  { dryRun = false, session, progress }: GarbageOptions,
 ): Promise<Garbage> {
   const stacks = device.stacks();
-  const old = stacks.flatMap((stack) => outdated(device, configuration, stack, dryRun));
+  const old = stacks.flatMap((stack) => outdated(device, configuration, stack, { dryRun, session }));
   const isOld = new Set(old.map(({ stack, id }) => `${stack}/${id}`));
   const needed = stacks.flatMap((stack) =>
     listDeploymentIds(device, stack)
@@ -55,7 +58,7 @@ export async function collectGarbage(
   const objects = await objectsOfImages(device.pool, images);
   if (!dryRun) {
     replacedInUse(device.pool.stagingDirectory, 'objects');
-    for (const { stack, id } of old) removeDeployment(device, stack, id);
+    for (const { stack, id } of old) removeDeployment(device, stack, id, session);
     clearUnfinished(device);
     new DownloadCache(device.pool.stagingDirectory).clear();
   }
@@ -67,14 +70,14 @@ function outdated(
   device: DeviceRoot,
   { stacks, keep }: Configuration,
   stack: string,
-  dryRun: boolean,
+  { dryRun, session }: Omit<GarbageOptions, 'progress'>,
 ): DeploymentReference[] {
   const shown = shownOrCovered(stack, stacks[stack]);
   return outdatedDeployments({
     ids: listDeploymentIds(device, stack),
     links: dryRun ? readLinks(device, stack) : recoverLinks(device, stack),
     pinned: readPins(device, stack),
-    inUse: new Set(shown === undefined ? [] : [shown]),
+    inUse: new Set([shown, session && bootedId(session, stack)].filter((id) => id !== undefined)),
     keep,
   }).map((id) => ({ stack, id }));
 }

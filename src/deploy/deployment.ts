@@ -10,6 +10,8 @@ import { isDeepStrictEqual } from 'node:util';
 import { isSystemError, OsupdError, toOsupdError } from '../core/errors.ts';
 import { MAX_STACK_IMAGES } from '../core/limits.ts';
 import { removeDurably, syncDirectory, syncFileSystem, writeFileDurably } from '../sys/durable.ts';
+import { removeEntries } from './boot/prune.ts';
+import type { BootSession } from './boot/session.ts';
 import {
   type DeployedBoot,
   type DeployedImage,
@@ -115,15 +117,22 @@ export function readDeployment(device: DeviceRoot, stack: string, id: string): D
 
 /**
  * Removes a deployment and the names it has. Its images and objects stay until gc.
- * The names go first: no name ever points to a deployment that is not there.
+ * The names go first, in the boot menu too: no name ever points to a deployment that is not there.
+ * @param session for a stack that is booted: its boot partition.
  */
-export function removeDeployment(device: DeviceRoot, stack: string, id: string): void {
+export function removeDeployment(device: DeviceRoot, stack: string, id: string, session?: BootSession): void {
   const links = recoverLinks(device, stack);
   for (const kind of ['next', 'rollback', 'current'] as const) {
     if (links[kind] === id) removeLink(device, kind, stack);
   }
   removeDurably(join(device.pinsDirectory(stack), id));
+  if (session !== undefined) removeFromMenu(session, stack, id);
   removeDurably(device.deploymentDirectory(stack, id));
+}
+
+function removeFromMenu({ boot, configuration }: BootSession, stack: string, id: string): void {
+  const entries = boot.entries(stack).filter((entry) => entry.id === id);
+  if (entries.length > 0) removeEntries(boot, entries, configuration.boot.loader === 'grub');
 }
 
 function checkImages(device: DeviceRoot, stack: string, images: readonly DeployedImage[]): void {

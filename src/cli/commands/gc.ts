@@ -12,11 +12,15 @@ export function register(program: Command, context: CliContext): void {
     .addHelpText('after', '\nExamples:\n  osupd gc --dry-run\n  osupd gc')
     .action(async ({ dryRun = false }: { dryRun?: boolean }, command: Command) => {
       const { openDevice } = await import('../device.ts');
+      const { bootSessionIfAny } = await import('../boot-session.ts');
+      const { settleBoot } = await import('../../deploy/boot/mark-boot.ts');
       const { collectGarbage } = await import('../../deploy/collect-garbage.ts');
       const output = outputOf(command, context);
       const { device, configuration } = await openDevice(command, context);
       using _lock = device.lock();
-      const garbage = await collectGarbage(device, configuration, { dryRun, progress: output.progress });
+      const session = bootSessionIfAny(device, configuration, context);
+      if (session !== undefined && !dryRun) await settleBoot(session);
+      const garbage = await collectGarbage(device, configuration, { dryRun, session, progress: output.progress });
       output.result({ dryRun, ...garbage }, () => garbageText(garbage, dryRun));
     });
 }

@@ -11,12 +11,13 @@ export function register(program: Command, context: CliContext): void {
     .addHelpText('after', '\nExample:\n  osupd undeploy 3 && osupd gc')
     .action(async (names: string[], _options: object, command: Command) => {
       const { openDevice } = await import('../device.ts');
+      const { bootSessionIfAny } = await import('../boot-session.ts');
       const { findDeployment } = await import('../../deploy/find-deployment.ts');
       const { undeploy } = await import('../../deploy/undeploy.ts');
       const { device, configuration } = await openDevice(command, context);
       using _lock = device.lock();
       const removed = names.map((name) => findDeployment(device, name));
-      undeploy(device, configuration, removed);
+      undeploy(device, configuration, removed, bootSessionIfAny(device, configuration, context));
       const lines = removed.map(({ stack, id }) => `removed ${stack}/${id}`);
       outputOf(command, context).result({ removed }, lines.join('\n'));
     });

@@ -1,0 +1,47 @@
+/** The boot of this machine, for commands. */
+import { readFileSync } from 'node:fs';
+import { OsupdError } from '../core/errors.ts';
+import { type BootSession, openBootSession } from '../deploy/boot/session.ts';
+import type { Configuration } from '../deploy/configuration.ts';
+import type { DeviceRoot } from '../deploy/device.ts';
+import { formatTime } from '../repository/json-fields.ts';
+import type { CliContext } from './context.ts';
+
+const COMMAND_LINE_FILE = '/proc/cmdline';
+
+/** The kernel's command line; the environment variable that systemd has for tests and containers replaces it. */
+export function kernelCommandLine(context: CliContext): string {
+  return context.environment.SYSTEMD_PROC_CMDLINE ?? readFileSync(COMMAND_LINE_FILE, 'utf8');
+}
+
+/** @throws OsupdError `not-found` when no boot partition is mounted. */
+export function bootSession(device: DeviceRoot, configuration: Configuration, context: CliContext): BootSession {
+  return openBootSession(device, configuration, kernelCommandLine(context), formatTime(context.now()));
+}
+
+/**
+ * Undefined for a device of which no stack is booted.
+ * @throws OsupdError as {@link bootSession}.
+ */
+export function bootSessionIfAny(
+  device: DeviceRoot,
+  configuration: Configuration,
+  context: CliContext,
+): BootSession | undefined {
+  const boots = Object.values(configuration.stacks).some((stack) => stack.switch === 'boot');
+  return boots ? bootSession(device, configuration, context) : undefined;
+}
+
+/** As {@link bootSessionIfAny}, for commands that can also do without a boot partition: undefined where none is mounted. */
+export function bootSessionIfMounted(
+  device: DeviceRoot,
+  configuration: Configuration,
+  context: CliContext,
+): BootSession | undefined {
+  try {
+    return bootSessionIfAny(device, configuration, context);
+  } catch (error) {
+    if (error instanceof OsupdError && error.code === 'not-found') return undefined;
+    throw error;
+  }
+}
