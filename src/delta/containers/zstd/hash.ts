@@ -1,0 +1,68 @@
+/** Hashes of the bytes at a place, as zstd's encoder makes them: the top bits of a product of 64 bits with a prime. */
+
+/** Prime of four bytes. */
+const PRIME4 = 0x9e3779b1;
+const PRIME3 = 506832829;
+
+/** Primes of 5 to 8 bytes: their low and high 32 bits. */
+const PRIME5 = 889523592379n;
+const PRIME6 = 227718039650203n;
+const PRIME7 = 58295818150454627n;
+const PRIME8 = 0xcf1bbcdcb7a56463n;
+const PRIMES = [PRIME5, PRIME6, PRIME7, PRIME8];
+
+export function read32(bytes: Uint8Array, at: number): number {
+  return bytes[at]! | (bytes[at + 1]! << 8) | (bytes[at + 2]! << 16) | (bytes[at + 3]! << 24);
+}
+
+/** Hash of three bytes. */
+export function hash3(bytes: Uint8Array, at: number, bits: number): number {
+  return Math.imul((bytes[at]! << 8) | (bytes[at + 1]! << 16) | (bytes[at + 2]! << 24), PRIME3) >>> (32 - bits);
+}
+
+/** The high 32 bits of the product of two numbers of 32 bits. */
+export function highProduct(a: number, b: number): number {
+  const a0 = a & 0xffff;
+  const a1 = a >>> 16;
+  const b0 = b & 0xffff;
+  const b1 = b >>> 16;
+  const middle = Math.imul(a1, b0) + (Math.imul(a0, b0) >>> 16);
+  const carried = (middle & 0xffff) + Math.imul(a0, b1);
+  return (Math.imul(a1, b1) + (middle >>> 16) + (carried >>> 16)) | 0;
+}
+
+/** Hashes of so many bytes, 4 to 8, as numbers of `bits` bits, up to 32. */
+export class Hasher {
+  readonly length: number;
+  readonly #shift: number;
+  readonly #primeLow: number;
+  readonly #primeHigh: number;
+  /** Bits of the last bytes, above the first four, that do not take part. */
+  readonly #unused: number;
+
+  constructor(length: number, bits: number) {
+    this.length = length;
+    this.#shift = 32 - bits;
+    const prime = length <= 4 ? 0n : PRIMES[length - 5]!;
+    this.#primeLow = Number(prime & 0xffffffffn) | 0;
+    this.#primeHigh = Number(prime >> 32n) | 0;
+    this.#unused = 8 * (8 - length);
+  }
+
+  of(bytes: Uint8Array, at: number): number {
+    const low = bytes[at]! | (bytes[at + 1]! << 8) | (bytes[at + 2]! << 16) | (bytes[at + 3]! << 24);
+    if (this.length === 4) return Math.imul(low, PRIME4) >>> this.#shift;
+    return this.#long(low, bytes, at);
+  }
+
+  #long(low: number, bytes: Uint8Array, at: number): number {
+    const unused = this.#unused;
+    const rest = bytes[at + 4]! | (bytes[at + 5]! << 8) | (bytes[at + 6]! << 16) | (bytes[at + 7]! << 24);
+    // The bytes as a number of 64 bits, moved up so that what does not take part falls off.
+    const high = unused === 0 ? rest : (rest << unused) | (low >>> (32 - unused));
+    const moved = low << unused;
+    const top =
+      (highProduct(moved, this.#primeLow) + Math.imul(high, this.#primeLow) + Math.imul(moved, this.#primeHigh)) | 0;
+    return top >>> this.#shift;
+  }
+}
