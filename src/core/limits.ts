@@ -194,3 +194,6 @@ export const MAX_BITCODE_BYTES = 4 << 20;
 
 /** One entry of a boot menu: a title, paths and a kernel command line of 2 to 4 KiB. */
 export const MAX_BOOT_ENTRY_BYTES = 64 << 10;
+
+/** Damaged objects and images that a device remembers between two checks: a disk with more is replaced, not repaired. */
+export const MAX_RECORDED_PROBLEMS = 10_000;

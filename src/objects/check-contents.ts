@@ -24,7 +24,7 @@ const JOB_BYTES = 8 << 20;
 export async function* checkContents(
   objects: readonly ListedObject[],
   named: ReadonlyMap<Digest, NamedObject>,
-  workers: ObjectWorkers,
+  workers: Pick<ObjectWorkers, 'size' | 'hash'>,
   { progress = noProgress, signal }: { progress?: Progress; signal?: AbortSignal | undefined },
 ): AsyncGenerator<Problem> {
   const step = 'check objects';
@@ -52,7 +52,12 @@ export async function* checkContents(
   progress({ kind: 'finish', step, done });
 }
 
-function problemOf(object: ListedObject, hashed: HashedFile, named: NamedObject | undefined): Problem | undefined {
+/** What is wrong with an object, given what was read; undefined for a good one. */
+export function problemOf(
+  object: ListedObject,
+  hashed: HashedFile,
+  named: NamedObject | undefined,
+): Problem | undefined {
   if (hashed.digest === object.digest) return undefined;
   const { digest, path } = object;
   const { images = [], size } = named ?? {};

@@ -112,7 +112,8 @@ function addName(named: Map<Digest, NamedObject>, { digest, size }: ObjectRefere
   else before.images.push(image);
 }
 
-function imageProblem(pool: Pool, digest: Digest, error: unknown): Problem {
+/** The problem with an image that could not be read. @throws `error` where it says nothing of the image. */
+export function imageProblem(pool: Pool, digest: Digest, error: unknown): Problem {
   if (!(error instanceof OsupdError)) throw error;
   const type = error.code === 'damaged-image' ? 'damaged-image' : 'changed-image';
   if (type === 'changed-image' && error.code !== 'damaged-store' && error.code !== 'io') throw error;

@@ -1,7 +1,8 @@
 /** Digests of files that are already in a pool. Runs on a worker thread. */
-import { closeSync, constants, openSync, readSync } from 'node:fs';
+import { closeSync, readSync } from 'node:fs';
 import type { Digest } from '../core/digest.ts';
 import { isSystemError, toOsupdError } from '../core/errors.ts';
+import { directBuffer, openDirect } from '../sys/direct-read.ts';
 import { FsverityHasher } from './fsverity.ts';
 
 export interface HashedFile {
@@ -16,13 +17,16 @@ export interface HashedFile {
 /** Bytes of one read: large enough that the number of calls does not matter, small enough to stay in the processor's cache. */
 export const READ_BYTES = 1 << 20;
 
-const buffer = Buffer.allocUnsafeSlow(READ_BYTES);
+let buffer: Buffer | undefined;
 
-/** Hashes each file. One that is gone or cannot be read is a result, not an error. */
+/**
+ * Hashes each file, as the disk has it and not as the kernel remembers it. One that is gone or cannot be read is a result, not
+ * an error.
+ */
 export function hashFiles(paths: readonly string[]): HashedFile[] {
   return paths.map((path) => {
     try {
-      const fd = openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
+      const fd = openDirect(path);
       try {
         return hashDescriptor(fd);
       } finally {
@@ -37,10 +41,13 @@ export function hashFiles(paths: readonly string[]): HashedFile[] {
 
 /** Reads an open file from its start to its end. */
 export function hashDescriptor(fd: number): { digest: Digest; size: number } {
+  buffer ??= directBuffer(READ_BYTES);
   const hasher = new FsverityHasher();
   for (;;) {
     const count = readSync(fd, buffer, 0, READ_BYTES, hasher.size);
     if (count === 0) return { digest: hasher.digest(), size: hasher.size };
     hasher.update(buffer.subarray(0, count));
+    // Not a multiple of the disk's blocks: this was the end, and the next offset would suit no disk.
+    if (count < READ_BYTES && count % 512 !== 0) return { digest: hasher.digest(), size: hasher.size };
   }
 }

@@ -1,7 +1,7 @@
 /** Mends a pool: fetches exactly what is damaged or missing, checks it, and puts it in place of what was there. */
 import { writeFileSync } from 'node:fs';
 import type { Digest } from '../core/digest.ts';
-import { isSystemError } from '../core/errors.ts';
+import { type ErrorCode, isSystemError, OsupdError } from '../core/errors.ts';
 import type { Progress } from '../core/progress.ts';
 import { ObjectBatch } from '../objects/ingest.ts';
 import type { Pool } from '../objects/pool.ts';
@@ -19,6 +19,8 @@ export interface Repairs {
 }
 
 export interface Repaired {
+  /** Objects and images that the repository does not have, or has damaged. */
+  readonly failed: readonly { readonly digest: Digest; readonly message: string }[];
   /** Objects that processes have open, and so read as they were before. */
   readonly stillRead: readonly Digest[];
 }
@@ -33,7 +35,8 @@ export interface RepairOptions {
 /**
  * Fetches images and objects and replaces what is under their names, each in one step. Objects come first: an image is
  * there only when its objects are (I1).
- * @throws OsupdError `not-found` when the repository no longer has one of them; `verification-failed`, `network`, `no-space`
+ * What the repository no longer has stays as it is, and the rest is mended all the same.
+ * @throws OsupdError `network`, `no-space`
  */
 export async function repairPool(
   repairs: Repairs,
@@ -45,23 +48,36 @@ export async function repairPool(
   let done = 0;
   const advance = () => progress({ kind: 'advance', step, done: ++done });
   progress({ kind: 'start', step, total: repairs.objects.length + repairs.images.length, unit: 'items' });
+  const failed: { digest: Digest; message: string }[] = [];
+  const leaves = (digest: Digest, failure: unknown): boolean => {
+    if (!(failure instanceof OsupdError) || !NOT_TO_BE_HAD.includes(failure.code)) return false;
+    failed.push({ digest, message: failure.message });
+    return true;
+  };
   const batch = await ObjectBatch.open(pool);
   try {
     // The kernel is asked by these names who still has the old file.
     for (const { digest } of replaced) keepName(pool.stagingDirectory, 'objects', digest, pool.objectPath(digest));
-    await fetchObjects(repairs.objects, files, batch, advance);
+    await fetchObjects(repairs.objects, files, batch, advance, ({ digest }, failure) => leaves(digest, failure));
   } finally {
     // What came before a failure is good.
     await batch.close();
   }
   for (const digest of repairs.images) {
-    await pool.addImage(await files.imageByDigest(digest), digest);
+    try {
+      await pool.addImage(await files.imageByDigest(digest), digest);
+    } catch (error) {
+      if (!leaves(digest, error)) throw error;
+    }
     advance();
   }
   if (replaced.length > 0) dropKernelCaches();
   progress({ kind: 'finish', step, done });
-  return { stillRead: replacedInUse(pool.stagingDirectory, 'objects') };
+  return { failed, stillRead: replacedInUse(pool.stagingDirectory, 'objects') };
 }
+
+/** The repository does not have it any more, or has other content under the name. */
+const NOT_TO_BE_HAD: readonly ErrorCode[] = ['not-found', 'verification-failed', 'damaged-repository'];
 
 /** An overlay mount keeps the inode of an object that was replaced; dropping unused inodes makes it look again. */
 function dropKernelCaches(): void {

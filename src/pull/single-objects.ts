@@ -12,8 +12,9 @@ export interface SingleObject extends ObjectReference {
 const PARALLEL = 8;
 
 /**
- * Fetches objects into a batch, several at a time. After the first failure no further one is begun.
+ * Fetches objects into a batch, several at a time. After the first failure that is not left no further one is begun.
  * @param onObject called with each object that is complete
+ * @param leaves true for a failure that is no reason to stop: the object stays away
  * @throws OsupdError `verification-failed`, `not-found`, `network`, `no-space`
  */
 export async function fetchObjects(
@@ -21,6 +22,7 @@ export async function fetchObjects(
   files: RepositoryFiles,
   batch: ObjectBatch,
   onObject: (object: SingleObject) => void = () => {},
+  leaves: (object: SingleObject, failure: unknown) => boolean = () => false,
 ): Promise<void> {
   const queue = objects.values();
   let failure: { readonly error: unknown } | undefined;
@@ -31,7 +33,9 @@ export async function fetchObjects(
       try {
         await batch.addExpected(digest, size, files.objectContent(digest, size, stored));
       } catch (error) {
-        throw files.refusalOf(object, error);
+        const refusal = files.refusalOf(object, error);
+        if (leaves(object, refusal)) continue;
+        throw refusal;
       }
       onObject(object);
     }

@@ -35,12 +35,27 @@ export interface Libc {
   moveMount(fromFd: number, fromPath: Bytes, toFd: number, toPath: Bytes, flags: number): number;
   openTree(directory: number, path: Bytes, flags: number): number;
   mountSetattr(directory: number, path: Bytes, flags: number, attributes: Bytes, size: number): number;
+  /** mknodat(2); `device` in the kernel's encoding of 32 bits. */
+  mknodat(directory: number, path: Bytes, mode: number, device: number): number;
+  renameat2(oldDirectory: number, oldPath: Bytes, newDirectory: number, newPath: Bytes, flags: number): number;
+  utimensat(directory: number, path: Bytes, times: Bytes, flags: number): number;
+  /** ioprio_set(2); -1 also on a machine whose number of the call is not known. */
+  ioprioSet(which: number, who: number, priority: number): number;
   /** Of glibc alone; gives 1, or 0 on failure. */
   readonly mallopt: ((parameter: number, value: number) => number) | undefined;
 }
 
 /** System call numbers; from 424 on they are equal on all architectures. */
 const CALL = { openTree: 428, moveMount: 429, fsopen: 430, fsconfig: 431, fsmount: 432, mountSetattr: 442 } as const;
+
+/** ioprio_set(2) has no function in the C library, and a number for each architecture. */
+const IOPRIO_SET: Readonly<Partial<Record<NodeJS.Architecture, number>>> = { x64: 251, arm64: 30, riscv64: 30 };
+
+/** Calls that older C libraries have no function for, and that have a number for each architecture; arm64 has those of all newer ones. */
+const GENERIC_CALLS = { mknodat: 33, renameat2: 276 };
+const ARCHITECTURE_CALLS: Readonly<Partial<Record<NodeJS.Architecture, typeof GENERIC_CALLS>>> = {
+  x64: { mknodat: 259, renameat2: 316 },
+};
 
 let koffi: Koffi | undefined;
 let functions: Libc | undefined;
@@ -73,7 +88,11 @@ function load(): Libc {
   const fsmount = call('long fd, long flags, long attributes');
   const moveMount = call(`long fromFd, ${bytes} fromPath, long toFd, ${bytes} toPath, long flags`);
   const mountSetattr = call(`long directory, ${bytes} path, long flags, ${bytes} attributes, long size`);
+  const ioprioSet = call('long which, long who, long priority');
   const openTree = call(`long directory, ${bytes} path, long flags`);
+  const numbers = ARCHITECTURE_CALLS[process.arch] ?? GENERIC_CALLS;
+  const mknodat = call(`long directory, ${bytes} path, long mode, ulong device`);
+  const renameat2 = call(`long oldDirectory, ${bytes} oldPath, long newDirectory, ${bytes} newPath, long flags`);
   return {
     llistxattr: library.func(`long llistxattr(${bytes} path, ${bytes} list, size_t size)`),
     lgetxattr: library.func(`long lgetxattr(${bytes} path, ${bytes} name, ${bytes} value, size_t size)`),
@@ -90,7 +109,15 @@ function load(): Libc {
     fsmount: (fd, flags, attributes) => Number(fsmount(CALL.fsmount, fd, flags, attributes)),
     moveMount: (fromFd, fromPath, toFd, toPath, flags) =>
       Number(moveMount(CALL.moveMount, fromFd, fromPath, toFd, toPath, flags)),
+    ioprioSet: (which, who, priority) => {
+      const number = IOPRIO_SET[process.arch];
+      return number === undefined ? -1 : Number(ioprioSet(number, which, who, priority));
+    },
     mallopt: isGlibc(library) ? library.func('int mallopt(int parameter, int value)') : undefined,
+    mknodat: (directory, path, mode, device) => Number(mknodat(numbers.mknodat, directory, path, mode, device)),
+    renameat2: (oldDirectory, oldPath, newDirectory, newPath, flags) =>
+      Number(renameat2(numbers.renameat2, oldDirectory, oldPath, newDirectory, newPath, flags)),
+    utimensat: library.func(`int utimensat(int directory, ${bytes} path, ${bytes} times, int flags)`),
     openTree: (directory, path, flags) => Number(openTree(CALL.openTree, directory, path, flags)),
     mountSetattr: (directory, path, flags, attributes, size) =>
       Number(mountSetattr(CALL.mountSetattr, directory, path, flags, attributes, size)),
@@ -106,6 +133,12 @@ function isGlibc(library: ReturnType<Koffi['load']>): boolean {
     if (error instanceof Error && /gnu_get_libc_version/.test(error.message)) return false;
     throw error;
   }
+}
+
+/** Where the first byte of a buffer is in memory. */
+export function addressOf(buffer: Uint8Array): bigint {
+  libc();
+  return (koffi as Koffi).address(buffer);
 }
 
 /** Name of the error of the last failed call (`ENODATA`). Ask at once: any later call may change it. */

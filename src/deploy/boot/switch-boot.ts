@@ -22,11 +22,13 @@ import { type EntryPlan, type EntryRequest, noBootSpace, planBootEntry, writePla
 
 export interface BootSwitchOptions {
   /** Read every object first and compare its digest. */
-  readonly verify?: boolean;
+  readonly verify?: boolean | undefined;
+  /** The time: what was read lately is not read again. */
+  readonly now?: Date | undefined;
   /** Find out and check, but change nothing. */
-  readonly dryRun?: boolean;
+  readonly dryRun?: boolean | undefined;
   readonly progress: Progress;
-  readonly signal?: AbortSignal;
+  readonly signal?: AbortSignal | undefined;
 }
 
 /** A change of what the machine boots. */
