@@ -66,3 +66,14 @@ export class Hasher {
     return top >>> this.#shift;
   }
 }
+
+/** How many bytes at two places are the same, up to where the later one reaches `end`. */
+export function commonLength(bytes: Uint8Array, later: number, earlier: number, end: number): number {
+  let at = later;
+  let from = earlier;
+  while (at < end && bytes[at] === bytes[from]) {
+    at++;
+    from++;
+  }
+  return at - later;
+}

@@ -13,6 +13,7 @@ import {
   SKIPPABLE_MAGIC,
   SKIPPABLE_MAGICS,
 } from './format.ts';
+import { OffsetHistory } from './offset-history.ts';
 import { LiteralsReader } from './read-literals.ts';
 import { SequencesReader } from './read-sequences.ts';
 
@@ -230,35 +231,5 @@ class FrameReader {
     if (size + rest > end) throw notZstd('a block that is too large');
     content.set(literals.subarray(literalAt, literalCount), size);
     this.#size = size + rest;
-  }
-}
-
-/** The last three offsets (RFC 8878, 3.1.1.5). */
-export class OffsetHistory {
-  first = 1;
-  second = 4;
-  third = 8;
-
-  reset(): void {
-    this.first = 1;
-    this.second = 4;
-    this.third = 8;
-  }
-
-  /** The offset that a number in a sequence stands for, which becomes the last one. */
-  take(value: number, literalLength: number): number {
-    if (value > 3) {
-      this.third = this.second;
-      this.second = this.first;
-      this.first = value - 3;
-      return this.first;
-    }
-    const which = literalLength === 0 ? value + 1 : value;
-    if (which === 1) return this.first;
-    const offset = which === 2 ? this.second : which === 3 ? this.third : this.first - 1;
-    if (which !== 2) this.third = this.second;
-    this.second = this.first;
-    this.first = offset;
-    return offset;
   }
 }
