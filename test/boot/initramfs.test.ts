@@ -10,6 +10,7 @@ const SYSTEMD = resolve(import.meta.dirname, '../../systemd');
 const FILES = {
   'osupd-boot': readFileSync(`${SYSTEMD}/initramfs/osupd-boot`),
   'osupd-handover': readFileSync(`${SYSTEMD}/initramfs/osupd-handover`),
+  'osupd-failure': readFileSync(`${SYSTEMD}/initramfs/osupd-failure`),
   'stack.sh': readFileSync(`${SYSTEMD}/stack.sh`),
 };
 /** What an initramfs does before and after the hook. */

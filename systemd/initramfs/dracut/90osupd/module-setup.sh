@@ -18,11 +18,13 @@ installkernel() {
 # The variables are dracut's.
 # shellcheck disable=SC2154
 install() {
-	inst_multiple mount umount sha256sum od head grep mktemp mkdir rmdir readlink cat dd sleep sync reboot modprobe
+	inst_multiple mount umount sha256sum od head grep mktemp mkdir rmdir readlink cat dd sleep sync reboot halt modprobe
 	# Without it the kernel checks objects as they are read, but nobody compares an image with its name.
 	inst_multiple -o fsverity
-	inst_multiple /usr/lib/osupd/osupd-boot /usr/lib/osupd/osupd-handover /usr/lib/osupd/stack.sh
+	inst_multiple /usr/lib/osupd/osupd-boot /usr/lib/osupd/osupd-handover /usr/lib/osupd/osupd-failure /usr/lib/osupd/stack.sh
 	inst_hook cmdline 20 "$moddir/no-shell.sh"
+	inst_hook emergency 01 "$moddir/emergency.sh"
+	inst_hook shutdown-emergency 01 "$moddir/emergency.sh"
 	if dracut_module_included systemd; then
 		inst_simple "$moddir/osupd-boot.service" "$systemdsystemunitdir/osupd-boot.service"
 		$SYSTEMCTL -q --root "$initdir" add-requires initrd-root-fs.target osupd-boot.service
