@@ -1,4 +1,5 @@
 /** `osupd status` for people: a bullet at what is in use, keys aligned to the right, as image-based systems show it. */
+import type { IntegrityStatus } from '../deploy/integrity/damage.ts';
 import type { DeploymentStatus, DeviceStatus, FileTotals, StackStatus } from '../deploy/status.ts';
 import { formatBytes } from './output.ts';
 
@@ -8,7 +9,7 @@ export function statusText(status: DeviceStatus): string {
   const parts = status.stacks.map(stackText);
   const { images, objects } = status.pool;
   const pool = [totalsText(images, 'image'), totalsText(objects, 'object')].filter((text) => text !== undefined);
-  if (pool.length > 0) parts.push(`Pool: ${pool.join(', ')}\n`);
+  if (pool.length > 0) parts.push(`Pool: ${pool.join(', ')}\n${integrityText(status.integrity)}`);
   return parts.join('\n');
 }
 
@@ -31,19 +32,32 @@ function stackText(stack: StackStatus): string {
   return [`Stack ${name} ${place}\n`, ...notes, ...text].join('\n');
 }
 
-function deploymentRows({ id, roles, pinned, images, createdAt, origin, arguments: words }: DeploymentStatus): Row[] {
+function integrityText({ everyRead, verified, running, damaged }: IntegrityStatus): string {
+  const known = damaged === 0 ? '' : `; ${damaged} known to be damaged: run osupd fsck --repair`;
+  if (everyRead === null) return '';
+  if (everyRead) return `Integrity: the kernel checks every read (fs-verity)${known}\n`;
+  const last = verified === null ? 'everything was never read' : `everything was last read at ${verified.finishedAt}`;
+  const now = running === null ? '' : `; being read since ${running.startedAt} (${formatBytes(running.bytes)} so far)`;
+  return `Integrity: not checked on reads (no fs-verity); ${last}${now}${known}\n`;
+}
+
+function deploymentRows(status: DeploymentStatus): Row[] {
+  const { id, roles, pinned, images, createdAt, origin, arguments: words, damage } = status;
   const role = roles.length === 0 ? 'kept' : roles.join(' and ');
   return [
     [`${role.charAt(0).toUpperCase()}${role.slice(1)} deployment`, id],
-    ['Version', images.map(({ name, version }) => `${name} ${version}`).join(', ')],
+    ...(damage === null ? [] : [['Damaged', `${damage}; run osupd fsck --repair`] as Row]),
+    ...(images.length === 0
+      ? []
+      : [['Version', images.map(({ name, version }) => `${name} ${version}`).join(', ')] as Row]),
     ...images.map(
       ({ name, digest }, at): Row => [
         at > 0 ? '' : images.length === 1 ? 'Digest' : 'Digests',
         images.length === 1 ? digest : `${digest} ${name}`,
       ],
     ),
-    ['Deployed at', createdAt],
-    ['Origin', `${origin.url} (${origin.channel})`],
+    ...(createdAt === null ? [] : [['Deployed at', createdAt] as Row]),
+    ...(origin === null ? [] : [['Origin', `${origin.url} (${origin.channel})`] as Row]),
     ...(words.length > 0 ? [['Arguments', words.join(' ')] as Row] : []),
     ...(pinned ? [['Pinned', 'yes'] as Row] : []),
   ];

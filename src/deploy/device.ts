@@ -37,7 +37,7 @@ export class DeviceRoot {
     const pool = await Pool.create(directory);
     try {
       // Contents of files that only root may read in the tree must not be readable in the pool.
-      for (const path of [pool.objectsDirectory, pool.imagesDirectory]) chmodSync(path, 0o700);
+      for (const path of [pool.objectsDirectory, pool.imagesDirectory, pool.stagingDirectory]) chmodSync(path, 0o700);
       for (const name of DIRECTORIES) mkdirSync(join(directory, name), { recursive: true });
       syncDirectory(directory);
     } catch (error) {

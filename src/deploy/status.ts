@@ -8,6 +8,8 @@ import type { SwitchMode } from './configuration-file.ts';
 import { listDeploymentIds, readDeployment } from './deployment.ts';
 import type { DeployedImage, Deployment, Origin } from './deployment-files.ts';
 import type { DeviceRoot, LinkKind } from './device.ts';
+import { DamageFinder, type IntegrityStatus, integrityStatus } from './integrity/damage.ts';
+import { readRecord } from './integrity/record.ts';
 import { readLinks } from './links.ts';
 import { readPins } from './pins.ts';
 import { publicAddress } from './public-address.ts';
@@ -23,6 +25,7 @@ export interface DeviceStatus {
   /** Configured stacks in their order, then those that only have deployments. */
   readonly stacks: readonly StackStatus[];
   readonly pool: PoolStatus;
+  readonly integrity: IntegrityStatus;
 }
 
 export interface StackStatus {
@@ -44,10 +47,13 @@ export interface DeploymentStatus {
   readonly roles: readonly LinkKind[];
   readonly inUse: boolean;
   readonly pinned: boolean;
+  /** Empty, and the next two null, for a deployment whose files are damaged. */
   readonly images: readonly DeployedImage[];
-  readonly createdAt: string;
-  readonly origin: Origin;
+  readonly createdAt: string | null;
+  readonly origin: Origin | null;
   readonly arguments: readonly string[];
+  /** What is missing or known to be damaged; null where nothing is. */
+  readonly damage: string | null;
 }
 
 /** Null where this process may not read the pool. */
@@ -61,39 +67,52 @@ export interface FileTotals {
   readonly bytes: number;
 }
 
-/** @throws OsupdError `damaged-store` for a deployment that cannot be read. */
+/** A deployment that is damaged is marked, and ends nothing. @throws OsupdError `io` */
 export function readStatus(device: DeviceRoot, configuration: Configuration): DeviceStatus {
   const names = new Set([...Object.keys(configuration.stacks), ...device.stacks()]);
+  const record = readRecord(device.directory);
+  const damages = new DamageFinder(device.pool, record);
   return {
     schema: 'osupd-status/1',
     root: device.directory,
     url: configuration.url.map(publicAddress),
     channel: configuration.channel,
     stacks: [...names]
-      .map((name) => readStack(device, name, configuration.stacks[name]))
+      .map((name) => readStack(device, name, configuration.stacks[name], damages))
       .filter(({ mountpoint, deployments }) => mountpoint !== null || deployments.length > 0),
     pool: readPool(device.pool),
+    integrity: integrityStatus(device.pool, record),
   };
 }
 
 const ROLES: readonly LinkKind[] = ['next', 'current', 'rollback'];
 
-function readStack(device: DeviceRoot, name: string, configuration: StackConfiguration | undefined): StackStatus {
+function readStack(
+  device: DeviceRoot,
+  name: string,
+  configuration: StackConfiguration | undefined,
+  damages: DamageFinder,
+): StackStatus {
   const links = readLinks(device, name);
   const pinned = readPins(device, name);
   const { inUse, problem } = inUseOf(name, configuration);
-  const deployments = readDeployments(device, name).map((deployment): DeploymentStatus => {
-    const { id, images, createdAt, origin, arguments: words } = deployment;
-    return {
-      id,
-      roles: ROLES.filter((role) => links[role] === id),
-      inUse: id === inUse,
-      pinned: pinned.has(id),
-      images,
-      createdAt,
-      origin,
-      arguments: words,
-    };
+  const deployments = listDeploymentIds(device, name).flatMap((id): DeploymentStatus[] => {
+    const deployment = readOrDamage(device, name, id);
+    if (deployment === undefined) return [];
+    const { images = [], createdAt = null, origin = null, arguments: words = [], damage } = deployment;
+    return [
+      {
+        id,
+        roles: ROLES.filter((role) => links[role] === id),
+        inUse: id === inUse,
+        pinned: pinned.has(id),
+        images,
+        createdAt,
+        origin,
+        arguments: words,
+        damage: damage ?? damages.of(images) ?? null,
+      },
+    ];
   });
   const rank = ({ roles: [first] }: DeploymentStatus) => (first === undefined ? ROLES.length : ROLES.indexOf(first));
   return {
@@ -120,16 +139,20 @@ function inUseOf(
   }
 }
 
-function readDeployments(device: DeviceRoot, stack: string): Deployment[] {
-  return listDeploymentIds(device, stack).flatMap((id) => {
-    try {
-      return [readDeployment(device, stack, id)];
-    } catch (error) {
-      // Another osupd has removed it since it was listed.
-      if (error instanceof OsupdError && error.code === 'not-found') return [];
-      throw error;
-    }
-  });
+/** A deployment, or why it cannot be read; undefined for one that another osupd has removed since it was listed. */
+function readOrDamage(
+  device: DeviceRoot,
+  stack: string,
+  id: string,
+): (Partial<Deployment> & { readonly damage?: string }) | undefined {
+  try {
+    return readDeployment(device, stack, id);
+  } catch (error) {
+    if (!(error instanceof OsupdError)) throw error;
+    if (error.code === 'not-found') return undefined;
+    if (error.code === 'damaged-store') return { damage: error.message };
+    throw error;
+  }
 }
 
 function readPool(pool: Pool): PoolStatus {

@@ -1,9 +1,12 @@
-import { rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { readFileSync, rmSync, symlinkSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
+import type { Digest } from '../../src/core/digest.ts';
+import { objectsOfImages } from '../../src/deploy/completeness.ts';
 import { listDeploymentIds } from '../../src/deploy/deployment.ts';
 import { makeCurrent } from '../../src/deploy/links.ts';
 import { unmountStack } from '../../src/deploy/live.ts';
+import type { DeviceStatus } from '../../src/deploy/status.ts';
 import { at, ORIGIN, TestDevice } from '../helpers/device.ts';
 import { enterMountNamespace } from '../helpers/mount-namespace.ts';
 import { describeWith } from '../helpers/requirements.ts';
@@ -69,6 +72,7 @@ Stack system at ${device.mountpoint} (live switch)
                Pinned: yes
 
 Pool: 4 images (65.5 kB), 4 objects (36.0 kB)
+Integrity: not checked on reads (no fs-verity); everything was never read
 `);
   });
 
@@ -94,6 +98,7 @@ Pool: 4 images (65.5 kB), 4 objects (36.0 kB)
       createdAt: at(version - 1),
       origin: ORIGIN,
       arguments: [],
+      damage: null,
     });
     expect(await jsonOf(['status', '--root', device.directory])).toEqual({
       schema: 'osupd-status/1',
@@ -111,6 +116,7 @@ Pool: 4 images (65.5 kB), 4 objects (36.0 kB)
         },
       ],
       pool: { images: { count: 2, bytes: 32_768 }, objects: { count: 2, bytes: 18_000 } },
+      integrity: { everyRead: false, verified: null, running: null, damaged: 0 },
     });
   });
 
@@ -129,16 +135,58 @@ Pool: 4 images (65.5 kB), 4 objects (36.0 kB)
     expect(await jsonOf(['status', '--root', device.directory])).toMatchObject({ url: ['https://updates.example/os'] });
   });
 
-  it('names a deployment that cannot be read', async () => {
-    const { device, ids } = await deviceWith(1);
+  it('marks a deployment that cannot be read, and shows the others', async () => {
+    const { device, ids } = await deviceWith(2);
     rmSync(join(device.root.deploymentDirectory('system', ids[0] ?? ''), 'stack'));
-    const { status, stderr } = await runCommand(['status', '--root', device.directory]);
-    expect(status).toBe(10);
-    expect(stderr).toContain(
-      `deployments/system/${ids[0]}: deployment without file "stack"; remove it with osupd undeploy`,
+    const text = await statusText(device);
+    expect(text).toMatch(
+      new RegExp(
+        `Current deployment: ${ids[0]}\n *Damaged: deployment without file "stack"; run osupd fsck --repair\n`,
+      ),
     );
+    expect(text).toContain(`Next deployment: ${ids[1]}\n`);
     expect((await runCommand(['undeploy', '1', '--root', device.directory])).status).toBe(0);
-    expect(await statusText(device)).toContain('nothing is deployed yet');
+    expect(await statusText(device)).not.toContain('Damaged');
+  });
+
+  it('marks deployments whose images or objects are missing, cut off or known to be damaged', async () => {
+    const { device, digests } = await deviceWith(3);
+    const { pool } = device.root;
+    const images = digests as Digest[];
+    const [object] = await objectsOfImages(pool, images.slice(1, 2));
+    const damages = async () => {
+      const { stacks } = (await jsonOf(['status', '--root', device.directory])) as DeviceStatus;
+      return stacks[0]?.deployments.map(({ damage }) => damage);
+    };
+    expect(await damages()).toEqual([null, null, null]);
+    const path = pool.objectPath(object?.digest as Digest);
+    truncateSync(path, 100);
+    expect(await damages()).toEqual([null, '1 of 1 objects are missing or damaged', null]);
+    rmSync(path);
+    const image = pool.imagePath(images[0] as Digest);
+    truncateSync(image, 5000);
+    rmSync(pool.imagePath(images[2] as Digest));
+    expect(await damages()).toEqual([
+      'the image is missing',
+      '1 of 1 objects are missing or damaged',
+      'the image is damaged',
+    ]);
+  });
+
+  it('marks what only reading has found, until it is repaired', async () => {
+    const { device, digests } = await deviceWith(1);
+    const [object] = await objectsOfImages(device.root.pool, digests as Digest[]);
+    const path = device.root.pool.objectPath(object?.digest as Digest);
+    const content = readFileSync(path);
+    writeFileSync(path, content.toString('latin1').replace('program', 'Program'));
+    expect(await statusText(device)).not.toContain('Damaged');
+    expect((await runCommand(['fsck', '--root', device.directory])).status).toBe(10);
+    const text = await statusText(device);
+    expect(text).toContain('Damaged: 1 of 1 objects are missing or damaged; run osupd fsck --repair');
+    expect(text).toContain('everything was last read at 2030-01-01T12:00:00Z; 1 known to be damaged');
+    writeFileSync(path, content);
+    expect((await runCommand(['fsck', '--root', device.directory])).status).toBe(0);
+    expect(await statusText(device)).not.toContain('amaged');
   });
 
   it('without a root or a configuration says what to do', async () => {
@@ -154,7 +202,7 @@ describe('osupd undeploy', () => {
     await makeCurrent(device.root, 'system', id, () => {});
     await runCommand(['pin', id, '--root', device.directory]);
     writeFileSync(join(device.root.deploymentDirectory('system', id), 'stack'), '');
-    expect((await runCommand(['status', '--root', device.directory])).status).toBe(10);
+    expect((await runCommand(['gc', '--root', device.directory])).status).toBe(10);
     expect((await runCommand(['undeploy', id, '--root', device.directory])).status).toBe(0);
     expect(await statusText(device)).toContain('nothing is deployed yet');
   });
