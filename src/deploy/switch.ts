@@ -23,8 +23,10 @@ import { mountStack } from './stack-mount.ts';
 export interface SwitchOptions {
   /** Also a stack that is configured to switch when the machine starts. */
   readonly live?: boolean;
-  /** Read every object first and compare its digest. */
-  readonly verify?: boolean;
+  /** Read every object first and compare its digest; false: none. Left out: those that nothing vouches for. */
+  readonly verify?: boolean | undefined;
+  /** The time: what was read lately is not read again. */
+  readonly now?: Date | undefined;
   /** Find out and check, but change nothing. */
   readonly dryRun?: boolean;
   readonly progress: Progress;
@@ -111,7 +113,11 @@ export async function mountCurrent(
   options: SwitchOptions,
 ): Promise<StackChange | undefined> {
   const { current } = linksOf(device, configuration, name, options);
-  const change = await planChange(device, configuration, name, current, options);
+  // The start of the machine does not wait until everything is read; the switch has done that.
+  const change = await planChange(device, configuration, name, current, {
+    ...options,
+    verify: options.verify ?? false,
+  });
   if (change !== undefined) await applyChange(device, configuration, change, options);
   return change;
 }
@@ -190,12 +196,12 @@ function makeMountpoint(path: string): void {
 
 function refuseBootStack(name: string, { mountpoint, switch: mode }: StackConfiguration): void {
   if (mode === 'live' && mountpoint !== '/') return;
-  throw new OsupdError('unsupported', `stack ${name} switches when the machine starts, which needs boot entries`, {
+  throw new OsupdError('unsupported', `stack ${name} switches when the machine starts, not under its readers`, {
     where: mountpoint,
     remedy:
       mountpoint === '/'
-        ? 'give the stack another mountpoint and switch = "live"'
-        : 'switch it under its readers with --live, or set switch = "live"',
-    facts: { feature: 'boot switch' },
+        ? 'switch it with osupd switch --boot'
+        : 'switch it with --boot, or under its readers with --live',
+    facts: { feature: 'live switch' },
   });
 }

@@ -167,7 +167,10 @@ describeWith(['root'], 'switching a real stack', () => {
     device.configure(`[stack.system]\nmountpoint = "${device.mountpoint}"\nswitch = "boot"\n`);
     for (const args of [['switch'], ['switch', '--dry-run'], ['switch', 'system']]) {
       const { status, stderr } = await refused(device, ...args);
-      expect({ status, stderr }).toMatchObject({ status: 9, stderr: expect.stringContaining('boot') });
+      expect({ status, stderr }).toMatchObject({
+        status: 5,
+        stderr: expect.stringContaining('no boot partition is mounted'),
+      });
     }
     expect(readLinks(device.root, 'system')).toEqual({ next: ids[0] });
     await osupd(device, 'switch', '--live');
@@ -178,7 +181,8 @@ describeWith(['root'], 'switching a real stack', () => {
   it('/ is never switched live', async () => {
     const { device } = await deviceWith(1);
     device.configure('[stack.system]\nmountpoint = "/"\nswitch = "boot"\n');
-    for (const args of [['switch'], ['switch', '--live']]) expect((await refused(device, ...args)).status).toBe(9);
+    expect((await refused(device, 'switch')).status).toBe(5);
+    expect((await refused(device, 'switch', '--live')).status).toBe(9);
   });
 
   it('of several stacks none is switched when one cannot be', async () => {
@@ -187,7 +191,7 @@ describeWith(['root'], 'switching a real stack', () => {
     device.configure(`[stack.a]\nmountpoint = "${a}"\n[stack.b]\nmountpoint = "${b}"\nswitch = "boot"\n`);
     await device.deploy([device.image('os', '1', tree(1))], 'a');
     await device.deploy([device.image('os', '2', tree(2))], 'b');
-    expect((await refused(device, 'switch')).status).toBe(9);
+    expect((await refused(device, 'switch')).status).toBe(5);
     expect(existsSync(a)).toBe(false);
     await osupd(device, 'switch', '--live');
     expect([versionAt(a), versionAt(b)]).toEqual(['1', '2']);

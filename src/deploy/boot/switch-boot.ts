@@ -6,13 +6,13 @@
  */
 
 import { OsupdError } from '../../core/errors.ts';
-import type { Progress } from '../../core/progress.ts';
 import { checkComplete } from '../completeness.ts';
 import { stackNamed } from '../configuration.ts';
 import { readDeployment } from '../deployment.ts';
 import type { Deployment } from '../deployment-files.ts';
 import { readLinks } from '../links.ts';
 import { stackTree } from '../stack-tree.ts';
+import type { SwitchOptions } from '../switch.ts';
 import { findBootFiles } from './boot-files.ts';
 import type { BootEntry } from './entry.ts';
 import { bootArguments } from './kernel-arguments.ts';
@@ -20,16 +20,7 @@ import { deadEntries, removeEntries, spareEntries, unnamedFiles } from './prune.
 import { attemptsLeft, type BootSession, bootedId, keptEntries, usesGrub } from './session.ts';
 import { type EntryPlan, type EntryRequest, noBootSpace, planBootEntry, writePlan } from './write-entry.ts';
 
-export interface BootSwitchOptions {
-  /** Read every object first and compare its digest. */
-  readonly verify?: boolean | undefined;
-  /** The time: what was read lately is not read again. */
-  readonly now?: Date | undefined;
-  /** Find out and check, but change nothing. */
-  readonly dryRun?: boolean | undefined;
-  readonly progress: Progress;
-  readonly signal?: AbortSignal | undefined;
-}
+export type BootSwitchOptions = Omit<SwitchOptions, 'live'>;
 
 /** A change of what the machine boots. */
 export interface BootChange {
