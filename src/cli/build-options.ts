@@ -1,8 +1,10 @@
 /** What the options of `osupd build` mean: times, owners, numbers, annotations. */
 import { OsupdError } from '../core/errors.ts';
 import { MAX_INLINE_BYTES } from '../core/limits.ts';
+import { findBootFiles } from '../deploy/boot/boot-files.ts';
+import type { BootFiles } from '../repository/release.ts';
 import type { IdRange, OwnerMap } from '../tree/content.ts';
-import type { Time } from '../tree/tree.ts';
+import type { Time, Tree } from '../tree/tree.ts';
 
 const MAX_ID = 2 ** 32 - 1;
 /** Characters of an annotation's key, as release manifests have it. */
@@ -93,4 +95,39 @@ export function parseAnnotations(words: readonly string[]): Record<string, strin
       throw new OsupdError('usage', `"${word.slice(0, 80)}" is not an annotation`, { remedy: 'write it as KEY=VALUE' });
     }),
   );
+}
+
+interface BootOptions {
+  readonly kernel?: string | undefined;
+  readonly initrd?: string | undefined;
+  readonly kernelArguments?: string | undefined;
+}
+
+/** @throws OsupdError `usage` for options that need --kernel, and arguments that are not printable words. */
+export function checkBootOptions({ kernel, initrd, kernelArguments = '' }: BootOptions): void {
+  if (kernel === undefined && (initrd !== undefined || kernelArguments !== '')) {
+    throw new OsupdError('usage', 'what is booted is named by the kernel', { remedy: 'give --kernel, too' });
+  }
+  const words = kernelArguments.split(/\s+/).filter(Boolean);
+  const bad = words.find((word) => !/^[!-~]+$/.test(word) || /^osupd\./.test(word));
+  if (bad === undefined) return;
+  throw new OsupdError('usage', `"${bad}" cannot be an argument of a release`, {
+    where: '--kernel-arguments',
+    remedy: 'use printable characters; arguments that begin with "osupd." are the device\'s own',
+  });
+}
+
+/**
+ * What the options say of the boot, for the build record.
+ * @throws OsupdError `not-found` for a path where the tree has no file.
+ */
+export function bootFiles(tree: Tree, { kernel, initrd, kernelArguments }: BootOptions): BootFiles | undefined {
+  if (kernel === undefined) return undefined;
+  const boot: BootFiles = {
+    kernel,
+    ...(initrd === undefined ? {} : { initrd }),
+    ...(kernelArguments === undefined ? {} : { arguments: kernelArguments }),
+  };
+  findBootFiles(tree, boot);
+  return boot;
 }

@@ -1,6 +1,8 @@
 /** Pulls what the stacks want and makes it their next deployments: the common part of pull and upgrade. */
-import { deployImages } from '../deploy/deployment.ts';
-import type { Deployment } from '../deploy/deployment-files.ts';
+import { deployImages, readDeployment } from '../deploy/deployment.ts';
+import type { DeployedBoot, Deployment } from '../deploy/deployment-files.ts';
+import type { DeviceRoot } from '../deploy/device.ts';
+import { readLinks } from '../deploy/links.ts';
 import { type PullPlan, type PullSummary, pull } from '../pull/pull.ts';
 import { formatTime } from '../repository/json-fields.ts';
 import type { CliContext } from './context.ts';
@@ -40,10 +42,26 @@ export async function pullStacks(updates: Updates, output: Output, context: CliC
   for (const update of stacksToPull(updates)) {
     const images = update.images.map(({ name, version, digest }) => ({ name, version, digest }));
     const words = update.images.flatMap(({ release }) => release?.boot?.arguments?.split(/\s+/).filter(Boolean) ?? []);
-    const deployment = await deployImages(device, update.stack, images, origin, createdAt, { arguments: words });
+    const deployment = await deployImages(device, update.stack, images, origin, createdAt, {
+      arguments: words,
+      ...bootOf(device, update),
+    });
     stacks.push({ update, deployment });
   }
   return { stacks, summary };
+}
+
+/** Kernel and initrd as the topmost image that has them says; what the rollout holds back keeps what its deployment says. */
+function bootOf(device: DeviceRoot, { stack, images }: StackUpdate): { boot?: DeployedBoot } {
+  const release = images.find((image) => image.release?.boot !== undefined)?.release?.boot;
+  if (release !== undefined) {
+    const { kernel, initrd } = release;
+    return { boot: { kernel, ...(initrd === undefined ? {} : { initrd }) } };
+  }
+  const { current } = readLinks(device, stack);
+  if (images.every((image) => image.release !== undefined) || current === undefined) return {};
+  const { boot } = readDeployment(device, stack, current);
+  return boot === undefined ? {} : { boot };
 }
 
 export function pulledReport({ stacks, summary }: PulledStacks): object {

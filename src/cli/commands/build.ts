@@ -7,6 +7,7 @@ import type { Command } from 'commander';
 import { OsupdError, toOsupdError } from '../../core/errors.ts';
 import type { Build, BuildOptions, BuildSource } from '../../image/build.ts';
 import type { BuildRecord } from '../../repository/build-record.ts';
+import type { BootFiles } from '../../repository/release.ts';
 import { nodeOf, walk } from '../../tree/tree.ts';
 import type { CliContext } from '../context.ts';
 import { formatBytes, type Output, outputOf } from '../output.ts';
@@ -28,6 +29,9 @@ interface Options {
   readonly userXattrs?: true;
   readonly oneFileSystem?: true;
   readonly annotation?: string[];
+  readonly kernel?: string;
+  readonly initrd?: string;
+  readonly kernelArguments?: string;
   readonly force?: true;
 }
 
@@ -39,6 +43,7 @@ The environment variable SOURCE_DATE_EPOCH limits mtimes as --clamp-mtime does, 
 
 Examples:
   osupd build ./tree --name os --version 1 --pool ./pool
+  osupd build ./tree --name os --version 2 --pool ./pool --kernel usr/lib/linux/vmlinuz --initrd usr/lib/linux/initrd
   osupd build base.tar.zst app.tar --name kiosk --version 7 --pool ./pool --exclude 'var/cache/*'
   mmdebstrap bookworm - | osupd build - --name os --version 1 --pool ./pool`;
 
@@ -62,6 +67,9 @@ export function register(program: Command, context: CliContext): void {
     .option('--user-xattrs', 'take extended attributes in user. alone')
     .option('--one-file-system', 'leave out what is mounted in a source directory')
     .option('--annotation <key=value>', 'put into the release; repeatable', several)
+    .option('--kernel <path>', 'path of the kernel or unified kernel image in the tree (default: found on the device)')
+    .option('--initrd <path>', 'path of the initrd in the tree; with --kernel')
+    .option('--kernel-arguments <words>', 'kernel arguments that a boot of this image needs; with --kernel')
     .option('--force', 'replace a build of this version that has another image')
     .addHelpText('after', EXAMPLES)
     .action(async (sources: string[], options: Options, command: Command) => {
@@ -73,16 +81,18 @@ async function runBuild(words: string[], options: Options, output: Output, conte
   const { Pool } = await import('../../objects/pool.ts');
   const { ObjectBatch } = await import('../../objects/ingest.ts');
   const { buildImage } = await import('../../image/build.ts');
-  const { parseAnnotations } = await import('../build-options.ts');
+  const { bootFiles, checkBootOptions, parseAnnotations } = await import('../build-options.ts');
   const began = context.now();
   await checkReference(options);
+  checkBootOptions(options);
   const buildOptions = { ...(await parseOptions(options, context)), progress: output.progress };
   const annotations = parseAnnotations(options.annotation ?? []);
   const sources = words.map((word) => sourceOf(word, context));
   const pool = await Pool.create(resolve(context.workingDirectory, options.pool));
   await using batch = await ObjectBatch.open(pool);
   const build = await buildImage(sources, batch, buildOptions);
-  const sameImage = await recordBuild(pool.directory, build, options, annotations, context);
+  const boot = bootFiles(build.tree, options);
+  const sameImage = await recordBuild(pool.directory, build, options, { annotations, boot }, context);
   await batch.close();
   report(build, sameImage, options, (context.now().getTime() - began.getTime()) / 1000, output);
 }
@@ -135,7 +145,7 @@ async function recordBuild(
   pool: string,
   build: Build,
   options: Options,
-  annotations: Readonly<Record<string, string>>,
+  { annotations, boot }: { annotations: Readonly<Record<string, string>>; boot: BootFiles | undefined },
   context: CliContext,
 ): Promise<boolean> {
   const { writeBuildRecord } = await import('../../repository/build-record.ts');
@@ -147,6 +157,7 @@ async function recordBuild(
     image: { digest: build.digest, size: build.bytes.length },
     objects: { ...build.objects },
     createdAt: await buildTime(context),
+    ...(boot === undefined ? {} : { boot }),
     ...(Object.keys(annotations).length === 0 ? {} : { annotations }),
   };
   const before = await readRecord(pool, options);
