@@ -73,6 +73,12 @@ export const MAX_STACK_IMAGES = 64;
 /** Words of a kernel command line; the kernel takes 2 to 4 KiB of text. */
 export const MAX_KERNEL_ARGUMENTS = 1024;
 
+/** Largest file in /etc that is merged by lines: no configuration that people write is larger, and three of them are held. */
+export const MAX_MERGED_TEXT_BYTES = 1 << 20;
+
+/** Lines that one side of a merge adds and removes: the search for them takes memory by its square, 16 MB here. */
+export const MAX_MERGED_EDITS = 2000;
+
 /** Entries of one map in a release or channel (names, annotations): people write them by hand. */
 export const MAX_MANIFEST_ENTRIES = 10_000;
 
