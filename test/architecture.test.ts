@@ -17,6 +17,7 @@ const STREET = [
   'pull',
   'deploy',
   'rollout',
+  'install',
   'cli',
 ];
 

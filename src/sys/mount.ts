@@ -33,11 +33,16 @@ const makePrivate = Buffer.alloc(32);
 makePrivate.writeUInt32LE(MS_PRIVATE, 16);
 
 /**
- * Makes a read-only mount that is attached nowhere; closing the descriptor without {@link attachMount} undoes it.
+ * Makes a mount that is attached nowhere; closing the descriptor without {@link attachMount} undoes it. It is read-only
+ * unless `access` says otherwise.
  * @returns a descriptor of the mount; the tree can be read through `/proc/self/fd/N`.
  * @throws OsupdError `unsupported` when the kernel has no such file system, or this process may not mount; else what the errno says.
  */
-export function createMount(type: string, options: readonly MountOption[]): number {
+export function createMount(
+  type: string,
+  options: readonly MountOption[],
+  access: 'read-only' | 'writable' = 'read-only',
+): number {
   const c = libc();
   const context = c.fsopen(cText(type), FSOPEN_CLOEXEC);
   if (context < 0) throw mountError(`opening file system ${type}`, lastErrno(), type);
@@ -49,14 +54,14 @@ export function createMount(type: string, options: readonly MountOption[]): numb
   };
   try {
     // The file system too, not just the mount: a read-only block device is not mounted otherwise.
-    configure(FSCONFIG.flag, 'ro', null, 0);
+    configure(FSCONFIG.flag, access === 'read-only' ? 'ro' : 'rw', null, 0);
     for (const [key, value] of options) {
       if (value === undefined) configure(FSCONFIG.flag, key, null, 0);
       else if (typeof value === 'number') configure(FSCONFIG.descriptor, key, null, value);
       else configure(FSCONFIG.string, key, value, 0);
     }
     configure(FSCONFIG.create, null, null, 0);
-    const mount = c.fsmount(context, FSMOUNT_CLOEXEC, ATTRIBUTE_READ_ONLY);
+    const mount = c.fsmount(context, FSMOUNT_CLOEXEC, access === 'read-only' ? ATTRIBUTE_READ_ONLY : 0);
     if (mount < 0) throw mountError(`mounting ${type}`, lastErrno(), type, readLog(context));
     return mount;
   } finally {

@@ -106,7 +106,8 @@ function versionIn(path: string): string {
   return /^(?:vmlinuz|vmlinux|linux)-(.+?)(?:\.efi)?$/.exec(parts.at(-1) ?? '')?.[1] ?? '';
 }
 
-function fileAt(tree: Tree, path: string): BootFile | undefined {
+/** A file in a tree, through symbolic links too; undefined where there is none. */
+export function fileAt(tree: Tree, path: string): BootFile | undefined {
   const node = resolvePath(tree, path);
   if (node?.type !== 'file' || node.size === 0) return undefined;
   const place = `/${path.replace(/^\/+/, '')}`;
