@@ -1,9 +1,10 @@
 /** What the commands tell that change what the machine boots: as text and as data. */
 import type { BootChange } from '../deploy/boot/switch-boot.ts';
+import { formatEtcReport, plainEtcReport } from '../deploy/etc/report.ts';
 import { formatBytes } from './output.ts';
 
 /** A change, for `--json`. */
-export function bootChangeReport({ stack, from, to, entry, files, removed, changed }: BootChange): object {
+export function bootChangeReport({ stack, from, to, entry, files, removed, changed, etc }: BootChange): object {
   return {
     stack,
     from: from ?? null,
@@ -22,21 +23,28 @@ export function bootChangeReport({ stack, from, to, entry, files, removed, chang
     },
     files,
     removed: removed.map(({ file }) => file),
+    etc: etc === undefined ? null : plainEtcReport(etc),
   };
 }
 
 /** What was done or would be, line by line; the files only where nothing is written yet, or with `verbose`. */
 export function bootChangeText(change: BootChange, options: { dryRun: boolean; verbose: boolean }): string {
-  const { stack, from, to, entry, text, files, removed, changed } = change;
+  const { stack, from, to, entry, changed } = change;
   const images = to.images.map(({ name, version }) => `${name} ${version}`).join(', ');
   const before = from === undefined || from === to.id ? '' : `, in place of ${from}`;
   const tries = entry.left === undefined ? '' : `; it has ${entry.left} attempt${entry.left === 1 ? '' : 's'}`;
   const verb = options.dryRun && changed ? 'would boot' : 'boots';
   const first = `${stack}: ${verb} ${to.id} (${images}) at the next start${before}${tries}`;
-  if (!changed) return `${first}; its entry is there already`;
-  if (!options.dryRun && !options.verbose) return first;
+  const written = !options.dryRun && !options.verbose ? [] : filesText(change);
   return [
-    first,
+    changed ? first : `${first}; its entry is there already`,
+    ...(changed ? written : []),
+    ...etcText(change, options).map((line) => `  ${line}`),
+  ].join('\n');
+}
+
+function filesText({ entry, text, files, removed }: BootChange): string[] {
+  return [
     ...removed.map(({ file }) => `  removes ${file}`),
     ...files.map(({ path, bytes }) => `  writes ${path}, ${formatBytes(bytes)}`),
     `  writes loader/entries/${entry.file}:`,
@@ -44,5 +52,15 @@ export function bootChangeText(change: BootChange, options: { dryRun: boolean; v
       .trimEnd()
       .split('\n')
       .map((line) => `    ${line}`),
-  ].join('\n');
+  ];
+}
+
+/** Conflicts always; what went well only where somebody asks for it. */
+function etcText({ etc, from, to }: BootChange, options: { dryRun: boolean; verbose: boolean }): string[] {
+  if (etc === undefined)
+    return from === undefined || from === to.id
+      ? []
+      : [`/etc is that of when ${to.id} was prepared or ran last; changes made since then stay with ${from}`];
+  if (!options.dryRun && !options.verbose && etc.conflicts.length === 0) return [];
+  return formatEtcReport(etc, options);
 }

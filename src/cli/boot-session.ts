@@ -1,22 +1,20 @@
 /** The boot of this machine, for commands. */
-import { readFileSync } from 'node:fs';
 import { OsupdError } from '../core/errors.ts';
 import { type BootSession, openBootSession } from '../deploy/boot/session.ts';
+import { runningCommandLine } from '../deploy/boot/soft-reboot.ts';
 import type { Configuration } from '../deploy/configuration.ts';
 import type { DeviceRoot } from '../deploy/device.ts';
 import { formatTime } from '../repository/json-fields.ts';
 import type { CliContext } from './context.ts';
 
-const COMMAND_LINE_FILE = '/proc/cmdline';
-
-/** The kernel's command line; the environment variable that systemd has for tests and containers replaces it. */
-export function kernelCommandLine(context: CliContext): string {
-  return context.environment.SYSTEMD_PROC_CMDLINE ?? readFileSync(COMMAND_LINE_FILE, 'utf8');
+/** What the system was started by; the environment variable that systemd has for tests and containers replaces it. */
+export function commandLineOf(context: CliContext): string {
+  return context.environment.SYSTEMD_PROC_CMDLINE ?? runningCommandLine();
 }
 
 /** @throws OsupdError `not-found` when no boot partition is mounted. */
 export function bootSession(device: DeviceRoot, configuration: Configuration, context: CliContext): BootSession {
-  return openBootSession(device, configuration, kernelCommandLine(context), formatTime(context.now()));
+  return openBootSession(device, configuration, commandLineOf(context), formatTime(context.now()));
 }
 
 /**

@@ -13,6 +13,7 @@ import { objectsOfImages } from './completeness.ts';
 import type { Configuration, StackConfiguration } from './configuration.ts';
 import { clearUnfinished, listDeploymentIds, readDeployment, removeDeployment } from './deployment.ts';
 import type { DeviceRoot } from './device.ts';
+import { listEtcDirectories, removeEtc } from './etc/etc-directory.ts';
 import type { DeploymentReference } from './find-deployment.ts';
 import { readLinks, recoverLinks } from './links.ts';
 import { imagesOfMounts } from './mounted-images.ts';
@@ -59,11 +60,18 @@ export async function collectGarbage(
   if (!dryRun) {
     replacedInUse(device.pool.stagingDirectory, 'objects');
     for (const { stack, id } of old) removeDeployment(device, stack, id, session);
+    for (const stack of stacks) removeLeftEtc(device, stack);
     clearUnfinished(device);
     new DownloadCache(device.pool.stagingDirectory).clear();
   }
   const keep = { images, objects: new Set(objects.map(({ digest }) => digest)) };
   return { deployments: old, freed: await sweep(device.pool, keep, { dryRun, progress }) };
+}
+
+/** A removal that was cut off has left the /etc of a deployment that is no more. */
+function removeLeftEtc(device: DeviceRoot, stack: string): void {
+  const ids = new Set(listDeploymentIds(device, stack));
+  for (const id of listEtcDirectories(device, stack)) if (!ids.has(id)) removeEtc(device, stack, id);
 }
 
 function outdated(

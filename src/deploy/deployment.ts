@@ -25,6 +25,7 @@ import {
   serialOf,
 } from './deployment-files.ts';
 import type { DeviceRoot } from './device.ts';
+import { removeEtc } from './etc/etc-directory.ts';
 import { recoverLinks, removeLink, setLink } from './links.ts';
 import { publicAddress } from './public-address.ts';
 import { checkStackName } from './stack-name.ts';
@@ -128,6 +129,7 @@ export function removeDeployment(device: DeviceRoot, stack: string, id: string, 
   removeDurably(join(device.pinsDirectory(stack), id));
   if (session !== undefined) removeFromMenu(session, stack, id);
   removeDurably(device.deploymentDirectory(stack, id));
+  removeEtc(device, stack, id);
 }
 
 function removeFromMenu({ boot, configuration }: BootSession, stack: string, id: string): void {

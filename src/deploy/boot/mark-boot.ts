@@ -92,7 +92,8 @@ export async function markBad(session: BootSession, why: string, options: BootSw
   const deployment = readDeployment(device, stack, id);
   const others = boot.entries(stack).filter((entry) => entry.id !== id);
   // Something to boot first, then away with what is bad.
-  if (others[0]?.id !== to || others[0].left !== undefined) await bootDeployment(session, stack, to, options);
+  if (others[0]?.id !== to || others[0].left !== undefined)
+    await bootDeployment(session, stack, to, { ...options, tries: undefined, etc: 'keep' });
   const failed = await recordFailed(device, deployment, why, now);
   if (next === id) removeLink(device, 'next', stack);
   await makeCurrent(device, stack, to, () => {});

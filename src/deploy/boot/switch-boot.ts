@@ -5,11 +5,16 @@
  * The caller holds the device's lock.
  */
 
+import { existsSync } from 'node:fs';
 import { OsupdError } from '../../core/errors.ts';
 import { checkComplete } from '../completeness.ts';
 import { stackNamed } from '../configuration.ts';
+import type { EtcPolicy } from '../configuration-file.ts';
 import { readDeployment } from '../deployment.ts';
 import type { Deployment } from '../deployment-files.ts';
+import { EtcDirectory } from '../etc/etc-directory.ts';
+import { type EtcSide, prepareEtc } from '../etc/prepare-etc.ts';
+import type { EtcReport } from '../etc/report.ts';
 import { readLinks } from '../links.ts';
 import { stackTree } from '../stack-tree.ts';
 import type { SwitchOptions } from '../switch.ts';
@@ -37,6 +42,8 @@ export interface BootChange {
   readonly removed: readonly BootEntry[];
   /** False when the entry was there already. */
   readonly changed: boolean;
+  /** What becomes of local changes in /etc; undefined where the deployment keeps the /etc that it had. */
+  readonly etc: EtcReport | undefined;
 }
 
 /**
@@ -53,7 +60,7 @@ export async function switchAtBoot(
   stackNamed(configuration, stack);
   const { next } = readLinks(device, stack);
   if (next === undefined || next === bootedId(session, stack)) return undefined;
-  return bootDeployment(session, stack, next, { ...options, tries: configuration.boot.tries });
+  return bootDeployment(session, stack, next, { ...options, tries: configuration.boot.tries, etc: 'carry' });
 }
 
 /**
@@ -85,24 +92,33 @@ export async function rollbackAtBoot(
     target === current ||
     target === rollback ||
     boot.entries(stack).some(({ id, left }) => id === target && left === undefined);
-  return bootDeployment(session, stack, target, wasGood ? options : { ...options, tries: configuration.boot.tries });
+  const tries = wasGood ? undefined : configuration.boot.tries;
+  return bootDeployment(session, stack, target, { ...options, tries, etc: 'keep' });
 }
 
-/** The entry that comes first for a deployment, written where it is not there. @param options `tries`: undefined for one that was good. */
+/** How a deployment is to be booted. */
+interface BootOptions extends BootSwitchOptions {
+  /** Undefined for one that was good. */
+  readonly tries: number | undefined;
+  /** Local changes of what runs are carried over; or the deployment keeps the /etc that it had when it ran, if it did. */
+  readonly etc: 'carry' | 'keep';
+}
+
+/** Gives a deployment its /etc and the entry that comes first, where they are not there. */
 export async function bootDeployment(
   session: BootSession,
   stack: string,
   id: string,
-  options: BootSwitchOptions & { readonly tries?: number },
+  options: BootOptions,
 ): Promise<BootChange> {
   const { device, configuration, boot } = session;
   const to = readDeployment(device, stack, id);
   await checkComplete(device.pool, to.images, options);
   const tree = await stackTree(device.pool, to.images);
-  const { etc } = stackNamed(configuration, stack);
+  const { etc: policy } = stackNamed(configuration, stack);
   const request: EntryRequest = {
     ...{ device, boot, deployment: to, files: findBootFiles(tree, to.boot), title: titleOf(to) },
-    commandLine: bootArguments(to, configuration.boot, { root: device.directory, etc }),
+    commandLine: bootArguments(to, configuration.boot, { root: device.directory, etc: policy }),
     grub: usesGrub(session),
     ...(options.tries === undefined ? {} : { tries: options.tries }),
   };
@@ -111,17 +127,38 @@ export async function bootDeployment(
   const change = { stack, from, to };
   const present = presentEntry(session, request, plan);
   const gone = entriesToRemove(session, stack, id, present === undefined ? plan : undefined);
+  options.signal?.throwIfAborted();
+  const etc = await etcOf(session, { id: from, stack, policy }, { id, tree }, options);
   if (!options.dryRun) {
-    options.signal?.throwIfAborted();
     removeEntries(boot, gone, usesGrub(session));
     if (present === undefined) await writePlan(request, plan);
     // Those that the new entry has replaced.
     const replaced = deadEntries(boot.entries(), keptEntries(session, stack, id));
     if (replaced.length > 0) removeEntries(boot, replaced, usesGrub(session));
   }
-  const shown = present ?? plan.entry;
   const files = plan.files.map(({ file, path }) => ({ path, bytes: file.size }));
-  return { ...change, entry: shown, text: plan.text, files, removed: gone, changed: present === undefined };
+  return {
+    ...{ ...change, entry: present ?? plan.entry, text: plan.text },
+    ...{ files, removed: gone, changed: present === undefined, etc },
+  };
+}
+
+/** The /etc of a deployment, made unless it has one that it is to keep. */
+async function etcOf(
+  { device }: BootSession,
+  from: { readonly id: string | undefined; readonly stack: string; readonly policy: EtcPolicy },
+  to: EtcSide,
+  { etc, dryRun }: BootOptions,
+): Promise<EtcReport | undefined> {
+  const { id, stack, policy } = from;
+  if (id === to.id || (etc === 'keep' && existsSync(new EtcDirectory(device, stack, to.id).upper))) return undefined;
+  const { pool } = device;
+  const running = id === undefined ? undefined : await stackTree(pool, readDeployment(device, stack, id).images);
+  return prepareEtc({
+    ...{ device, stack, to, policy, dryRun: dryRun ?? false },
+    from: id === undefined || running === undefined ? undefined : { id, tree: running },
+    openObject: (digest) => pool.openObject(digest),
+  });
 }
 
 /** The first entry, when it says what the plan wants, and its files are there. */
