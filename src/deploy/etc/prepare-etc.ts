@@ -4,11 +4,11 @@
  * What is made is on disk under another name before it takes its place in one step; the /etc of the deployment that it comes from
  * is only read. So a cut leaves the old state, and a rollback finds the /etc of then.
  */
-import { mkdirSync } from 'node:fs';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type ByteString, fromText, toText } from '../../core/bytes.ts';
 import { OsupdError, toOsupdError } from '../../core/errors.ts';
-import { syncFileSystem, writeFileDurably } from '../../sys/durable.ts';
+import { syncFileSystem } from '../../sys/durable.ts';
 import { readMounts } from '../../sys/mountinfo.ts';
 import { type DirectoryNode, EPOCH, type FileNode, nodeOf, type Tree } from '../../tree/tree.ts';
 import type { EtcPolicy } from '../configuration-file.ts';
@@ -109,7 +109,8 @@ async function writeEtc(directory: EtcDirectory, plan: EtcPlan, open: OpenConten
   await writer.write(plan.upper, fromText(join(aside, 'upper')));
   mkdirSync(join(aside, 'work'), 0o700);
   await new TreeWriter(open).write(directoryOfFiles(plan.defaults), fromText(join(aside, 'defaults')));
-  await writeFileDurably(join(aside, 'report.json'), `${JSON.stringify(plainEtcReport(plan.report))}\n`, 0o600);
+  const report = `${JSON.stringify(plainEtcReport(plan.report))}\n`;
+  writeFileSync(join(aside, 'report.json'), report, { mode: 0o600 });
   syncFileSystem(aside);
   directory.finish(aside);
 }

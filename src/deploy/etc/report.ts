@@ -105,37 +105,42 @@ const DROP_TEXT: Readonly<Record<DropReason, string>> = {
   generated: 'the new default has it for its own programs',
 };
 
-/**
- * The report as lines without newlines, conflicts first. With `verbose` also what stays and what is dropped.
- */
+/** The report as lines without newlines, conflicts first. With `verbose` also what stays and what is dropped, by name. */
 export function formatEtcReport(report: EtcReport, options: { readonly verbose?: boolean } = {}): string[] {
   if (report.policy === 'volatile') return ['/etc starts from its default: no local change is kept'];
   const { conflicts, merged, kept, dropped } = report;
   const lines: string[] = [];
   if (conflicts.length > 0) lines.push(`conflicts in /etc (the local version stays): ${conflicts.length}`);
-  for (const { path, reason, detail, newDefault } of conflicts) {
-    const part = detail === undefined ? '' : ` (${toText(detail)})`;
-    lines.push(`  ${toText(path)}: ${CONFLICT_TEXT[reason]}${part}`);
-    if (newDefault !== undefined) lines.push(`    new default: ${newDefault}`);
-  }
+  for (const conflict of conflicts) lines.push(...formatEtcConflict(conflict).map((line) => `  ${line}`));
   if (merged.length > 0) lines.push(`merged in /etc: ${merged.length}`);
-  for (const { path, fields } of merged) lines.push(`  ${toText(path)}: ${fields.join(', ')}`);
+  for (const { path, fields } of merged) lines.push(`  ${toText(path)}: ${fields.map(toText).join(', ')}`);
   lines.push(`local changes in /etc that stay: ${kept.length}`);
-  if (options.verbose) for (const { path, kind } of kept) lines.push(`  ${kind} ${toText(path)}`);
+  if (options.verbose) for (const { path, kind } of kept) lines.push(`  ${toText(path)}: ${kind}`);
   if (dropped.length > 0) lines.push(`local changes in /etc that are needed no more: ${dropped.length}`);
   if (options.verbose) for (const { path, reason } of dropped) lines.push(`  ${toText(path)}: ${DROP_TEXT[reason]}`);
   return lines;
 }
 
-/** The report for JSON (schema `osupd-etc/1`): paths as text. */
+/** One conflict: a line, and one more where the new default can be read. */
+export function formatEtcConflict({ path, reason, detail, newDefault }: EtcConflict): string[] {
+  const part = detail === undefined ? '' : ` (${toText(detail)})`;
+  const line = `${toText(path)}: ${CONFLICT_TEXT[reason]}${part}`;
+  return newDefault === undefined ? [line] : [line, `  new default: ${newDefault}`];
+}
+
+export const ETC_SCHEMA = 'osupd-etc/1';
+
+/** The report for JSON: paths and names as text. */
 export function plainEtcReport(report: EtcReport): object {
   const readable = <Item extends { readonly path: ByteString }>(items: readonly Item[]) =>
     items.map((item) => ({ ...item, path: toText(item.path) }));
   return {
-    schema: 'osupd-etc/1',
+    schema: ETC_SCHEMA,
     ...report,
-    conflicts: readable(report.conflicts),
-    merged: readable(report.merged),
+    conflicts: readable(report.conflicts).map((item) =>
+      item.detail === undefined ? item : { ...item, detail: toText(item.detail) },
+    ),
+    merged: readable(report.merged).map((item) => ({ ...item, fields: item.fields.map(toText) })),
     kept: readable(report.kept),
     dropped: readable(report.dropped),
   };
