@@ -203,3 +203,15 @@ export const MAX_BOOT_ENTRY_BYTES = 64 << 10;
 
 /** Damaged objects and images that a device remembers between two checks: a disk with more is replaced, not repaired. */
 export const MAX_RECORDED_PROBLEMS = 10_000;
+
+/** Tables of zstd's encoder that a reader emulates to restore a frame, as powers of two: those of level 19 take 80 MB, above that are only 20 to 22. */
+export const MAX_ZSTD_TABLE_LOG = 24;
+
+/**
+ * Content of the files of one record that are compressed inside, and again that of its bases: a reader holds both in memory. The kernel
+ * and the initrd of a distribution have 53 MB.
+ */
+export const MAX_UNPACKED_BYTES = 64 << 20;
+
+/** What a record says beside the content of its compressed files, to give them back bit for bit. */
+export const MAX_RECIPES_BYTES = 16 << 20;

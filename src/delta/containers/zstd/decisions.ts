@@ -86,8 +86,18 @@ export interface Frame {
   readonly contentSize: number;
   readonly hasChecksum: boolean;
   readonly hasContentSize: boolean;
+  /** Its window is its content. */
+  readonly isSingle: boolean;
   readonly blocks: readonly Block[];
 }
 
-export const isSameForm = (a: Uint8Array | undefined, b: Uint8Array | undefined): boolean =>
+/** Frames one after the other, nothing else. */
+export interface ZstdFile {
+  readonly bytes: Uint8Array;
+  readonly content: Uint8Array;
+  readonly frames: readonly Frame[];
+  readonly sequences: Sequences;
+}
+
+export const isSameDescription = (a: Uint8Array | undefined, b: Uint8Array | undefined): boolean =>
   a === undefined || b === undefined ? a === b : a.length === b.length && a.every((byte, at) => byte === b[at]);

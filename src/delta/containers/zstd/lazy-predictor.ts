@@ -183,8 +183,8 @@ export class LazyPredictor implements SequencePredictor {
 
   /** Offsets that reach before the window are not repeated. */
   #takeOffsets({ first, second }: OffsetHistory): void {
-    this.#first = first <= this.#maxRepeat ? first : 0;
-    this.#second = second <= this.#maxRepeat ? second : 0;
+    this.#first = first > 0 && first <= this.#maxRepeat ? first : 0;
+    this.#second = second > 0 && second <= this.#maxRepeat ? second : 0;
   }
 }
 

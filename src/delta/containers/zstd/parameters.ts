@@ -167,3 +167,13 @@ export function usesRows({ strategy, windowLog }: Parameters): boolean {
 export function minGain(size: number, strategy: number): number {
   return (size >> (strategy >= BTULTRA ? strategy - 1 : 6)) + 2;
 }
+
+/** Powers of two of the places after which tables of chains and trees are used anew. */
+export function cycleLog({ strategy, chainLog }: Parameters): number {
+  return strategy >= TREE_LAZY2 ? chainLog - 1 : chainLog;
+}
+
+/** Whether literals are coded at all: not where speed is everything. */
+export function codesLiterals({ strategy, targetLength }: Parameters): boolean {
+  return strategy !== FAST || targetLength === 0;
+}

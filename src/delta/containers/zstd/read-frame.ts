@@ -2,7 +2,7 @@
 import { freeMemory } from '../../../core/bytes.ts';
 import { OsupdError } from '../../../core/errors.ts';
 import { notZstd } from './bits.ts';
-import { type Block, type BlockForm, type Frame, Sequences } from './decisions.ts';
+import { type Block, type BlockForm, type Frame, Sequences, type ZstdFile } from './decisions.ts';
 import {
   BLOCK_COMPRESSED,
   BLOCK_RAW,
@@ -21,14 +21,6 @@ export interface ZstdLimits {
   /** Content of all frames. */
   readonly contentBytes: number;
   readonly windowBytes: number;
-}
-
-/** Frames one after the other, nothing else. */
-export interface ZstdFile {
-  readonly bytes: Uint8Array;
-  readonly content: Uint8Array;
-  readonly frames: readonly Frame[];
-  readonly sequences: Sequences;
 }
 
 /** Content and decisions of zstd frames; undefined where the bytes are anything else, or more than the limits allow. */
@@ -111,7 +103,7 @@ class FrameReader {
     at += sizeBytes;
     if (single) windowSize = contentSize!;
     if (windowSize > this.#limits.windowBytes) throw notZstd('a window that is too large');
-    return this.#blocks(start, at, windowSize, contentSize, (descriptor & 4) !== 0);
+    return this.#blocks(start, at, windowSize, contentSize, (descriptor & 4) !== 0, single);
   }
 
   #skippable(start: number): Frame {
@@ -126,6 +118,7 @@ class FrameReader {
       contentSize: 0,
       hasChecksum: false,
       hasContentSize: false,
+      isSingle: false,
       blocks: [],
     };
   }
@@ -136,6 +129,7 @@ class FrameReader {
     windowSize: number,
     contentSize: number | undefined,
     hasChecksum: boolean,
+    isSingle: boolean,
   ): Frame {
     this.#literals.reset();
     this.#sequencesReader.reset();
@@ -162,6 +156,7 @@ class FrameReader {
       contentSize: size,
       hasChecksum,
       hasContentSize: contentSize !== undefined,
+      isSingle,
       blocks,
     };
   }
