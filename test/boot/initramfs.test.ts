@@ -1,23 +1,10 @@
-import { readFileSync } from 'node:fs';
-import { resolve } from 'node:path';
 import { beforeAll, expect, it } from 'vitest';
 import { bootState, copyDisk, debugfs, flipBit } from '../helpers/boot-state.ts';
+import { bootScript, INITRAMFS_FILES } from '../helpers/initramfs-files.ts';
 import { describeWith } from '../helpers/requirements.ts';
 import { temporaryDirectory } from '../helpers/temporary.ts';
 import { runMachine } from '../helpers/virtual-machine.ts';
 
-const SYSTEMD = resolve(import.meta.dirname, '../../systemd');
-const FILES = {
-  'osupd-boot': readFileSync(`${SYSTEMD}/initramfs/osupd-boot`),
-  'osupd-handover': readFileSync(`${SYSTEMD}/initramfs/osupd-handover`),
-  'osupd-failure': readFileSync(`${SYSTEMD}/initramfs/osupd-failure`),
-  'stack.sh': readFileSync(`${SYSTEMD}/stack.sh`),
-};
-/** What an initramfs does before and after the hook. */
-const BOOT = `mkdir /newroot; mount -t ext4 -o ro /dev/vda /newroot || exit 9
-./osupd-handover /newroot /newroot || exit 8
-for directory in dev proc sys run; do mount -o move /$directory /newroot/$directory; done
-exec switch_root /newroot /sbin/init`;
 const ZEROS = '0'.repeat(64);
 
 /** One refusal: what is done to the disk before, the arguments, and the one line that is to be said. */
@@ -42,8 +29,8 @@ describeWith(['root', 'qemu-system-x86_64', 'busybox', 'mkfs.ext4', 'cpio'], 'os
     const { log, status } = await runMachine({
       disks: [disk],
       arguments: ['ro', state.argument, 'osupd.verity=require'],
-      script: BOOT,
-      files: FILES,
+      script: bootScript('vda', 'ro'),
+      files: INITRAMFS_FILES,
     });
     expect(status, log).toBe(0);
     expect(log).toContain('SYSTEM-UP as process 1\nof the application......\nfrom the application....\n');
@@ -70,8 +57,8 @@ describeWith(['root', 'qemu-system-x86_64', 'busybox', 'mkfs.ext4', 'cpio'], 'os
     const { log, status, ended } = await runMachine({
       disks: [copyDisk(state.disk)],
       arguments: ['ro', state.argument.replace(/:\w+$/, `:${ZEROS}`), 'osupd.failure=reboot:2'],
-      script: BOOT,
-      files: FILES,
+      script: bootScript('vda', 'ro'),
+      files: INITRAMFS_FILES,
     });
     expect({ status, ended }, log).toEqual({ status: undefined, ended: 'by itself' });
     expect(log).toMatch(
@@ -198,7 +185,7 @@ cat said; umount /state || exit 1`,
     const { log, status } = await runMachine({
       disks,
       script: `mkdir /state /target\n${script.join('\n')}\nls -d /run/osupd-* 2>/dev/null; exit 0`,
-      files: FILES,
+      files: INITRAMFS_FILES,
     });
     expect(status, log).toBe(0);
     const cases = log.split(/^CASE /m).slice(1);
