@@ -1,5 +1,6 @@
 /** The boot of this machine, for commands. */
 import { OsupdError } from '../core/errors.ts';
+import { settleBoot } from '../deploy/boot/mark-boot.ts';
 import { type BootSession, openBootSession } from '../deploy/boot/session.ts';
 import { runningCommandLine } from '../deploy/boot/soft-reboot.ts';
 import type { Configuration } from '../deploy/configuration.ts';
@@ -39,7 +40,18 @@ export function bootSessionIfMounted(
   try {
     return bootSessionIfAny(device, configuration, context);
   } catch (error) {
-    if (error instanceof OsupdError && error.code === 'not-found') return undefined;
+    // Also where this user may not look.
+    if (error instanceof OsupdError && ['not-found', 'io'].includes(error.code)) return undefined;
     throw error;
   }
+}
+
+/** Notes what did not come up, where there is a boot partition to find it out from. The caller holds the device's lock. */
+export async function settleStacks(
+  device: DeviceRoot,
+  configuration: Configuration,
+  context: CliContext,
+): Promise<void> {
+  const session = bootSessionIfMounted(device, configuration, context);
+  if (session !== undefined) await settleBoot(session);
 }

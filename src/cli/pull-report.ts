@@ -6,11 +6,12 @@ import { formatBytes } from './output.ts';
 import { describeUpdate, type StackUpdate } from './updates.ts';
 
 /** A stack, for `--json`. */
-export function stackReport({ stack, state, images, held }: StackUpdate): object {
+export function stackReport({ stack, state, images, held, failed }: StackUpdate): object {
   return {
     stack,
     state,
     images: images.map(({ name, version, digest, before }) => ({ name, from: before ?? null, to: version, digest })),
+    ...(failed === undefined ? {} : { failed: { deployment: failed.id, at: failed.at, why: failed.why } }),
     ...(held === undefined ? {} : { heldBack: { reason: held.message, ...held.facts } }),
   };
 }
@@ -66,6 +67,16 @@ function wayText({ kind, bytes, requests, exact, files }: Way): string {
 
 /** The end of a command that found nothing to do: exit status 3, or 11 where the rollout is the reason. */
 export function nothingNew(stacks: readonly StackUpdate[]): OsupdError {
+  const failed = stacks.filter((update) => update.failed !== undefined);
+  if (failed.length > 0) {
+    const what = failed.map(
+      (update) => `${update.stack}: ${describeUpdate(update)} failed here: ${update.failed?.why}`,
+    );
+    return new OsupdError('nothing-to-do', what.join('; '), {
+      remedy: 'osupd pull --retry takes it again',
+      facts: { failed: failed.map(({ stack, failed: record }) => ({ stack, deployment: record?.id })) },
+    });
+  }
   const held = stacks.find((update) => update.held !== undefined)?.held;
   if (held !== undefined) return held;
   const what = stacks.map((update) => `${update.stack} has ${describeUpdate(update)}`).join('; ');

@@ -1,4 +1,6 @@
 /** `osupd status` for people: a bullet at what is in use, keys aligned to the right, as image-based systems show it. */
+import type { StackBoot } from '../deploy/boot/boot-status.ts';
+import type { FailedDeployment } from '../deploy/failed.ts';
 import type { IntegrityStatus } from '../deploy/integrity/damage.ts';
 import type { DeploymentStatus, DeviceStatus, FileTotals, StackStatus } from '../deploy/status.ts';
 import { formatBytes } from './output.ts';
@@ -14,9 +16,9 @@ export function statusText(status: DeviceStatus): string {
 }
 
 function stackText(stack: StackStatus): string {
-  const { name, mountpoint, switch: mode, inUse, problem, deployments } = stack;
+  const { name, mountpoint, switch: mode, inUse, problem, boot, failed, deployments } = stack;
   const place = mountpoint === null ? '(not configured)' : `at ${mountpoint} (${mode} switch)`;
-  const blocks = deployments.map(deploymentRows);
+  const blocks = deployments.map((each) => deploymentRows(each, boot));
   // Two columns for the bullet and a space, one for the colon.
   const width = Math.max(0, ...blocks.flat().map(([key]) => key.length)) + 3;
   const text = blocks.map((rows, at) => {
@@ -29,7 +31,14 @@ function stackText(stack: StackStatus): string {
   else if (mountpoint !== null && inUse === null) notes.push('  nothing is mounted here\n');
   else if (inUse !== null && !deployments.some((each) => each.inUse))
     notes.push(`  in use: ${inUse}, which was removed\n`);
-  return [`Stack ${name} ${place}\n`, ...notes, ...text].join('\n');
+  if (boot?.nextStart && boot.nextStart !== boot.booted) notes.push(`  ${boot.nextStart} waits for the next start\n`);
+  const failures = failed.map(failureText);
+  return [`Stack ${name} ${place}\n`, ...notes, ...text, ...failures].join('\n');
+}
+
+function failureText({ id, images, at, why }: FailedDeployment): string {
+  const what = images.map(({ name, version }) => `${name} ${version}`).join(', ');
+  return `  failed: ${what} (${id}) at ${at}: ${why}; osupd pull --retry takes it again\n`;
 }
 
 function integrityText({ everyRead, verified, running, damaged }: IntegrityStatus): string {
@@ -41,7 +50,8 @@ function integrityText({ everyRead, verified, running, damaged }: IntegrityStatu
   return `Integrity: not checked on reads (no fs-verity); ${last}${now}${known}\n`;
 }
 
-function deploymentRows(status: DeploymentStatus): Row[] {
+function deploymentRows(status: DeploymentStatus, boot: StackBoot | null): Row[] {
+  const entry = boot?.entries.find((each) => each.id === status.id);
   const { id, roles, pinned, images, createdAt, origin, arguments: words, damage } = status;
   const role = roles.length === 0 ? 'kept' : roles.join(' and ');
   return [
@@ -59,8 +69,14 @@ function deploymentRows(status: DeploymentStatus): Row[] {
     ...(createdAt === null ? [] : [['Deployed at', createdAt] as Row]),
     ...(origin === null ? [] : [['Origin', `${origin.url} (${origin.channel})`] as Row]),
     ...(words.length > 0 ? [['Arguments', words.join(' ')] as Row] : []),
+    ...(entry === undefined ? [] : [['Boot entry', entryText(entry)] as Row]),
     ...(pinned ? [['Pinned', 'yes'] as Row] : []),
   ];
+}
+
+function entryText({ file, attemptsLeft }: StackBoot['entries'][number]): string {
+  if (attemptsLeft === null) return file;
+  return `${file} (${attemptsLeft} attempt${attemptsLeft === 1 ? '' : 's'} left)`;
 }
 
 function totalsText(totals: FileTotals | null, what: string): string | undefined {

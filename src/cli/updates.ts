@@ -6,6 +6,7 @@ import { type Configuration, imagesOfStack, stackNamed } from '../deploy/configu
 import { readDeployment } from '../deploy/deployment.ts';
 import type { Deployment } from '../deploy/deployment-files.ts';
 import type { DeviceRoot } from '../deploy/device.ts';
+import { type FailedDeployment, failureOf, readFailed } from '../deploy/failed.ts';
 import { readLinks } from '../deploy/links.ts';
 import { openTrust, type Trust } from '../pull/trust.ts';
 import type { Channel } from '../repository/channel.ts';
@@ -23,6 +24,8 @@ type UpdateState =
   | 'pulled'
   /** What was pulled is not offered any more; the stack stays as it is. */
   | 'withdrawn'
+  /** It failed on this device, and is not taken again before something else is offered. */
+  | 'failed'
   /** The rollout does not let the device have it yet. */
   | 'held-back'
   | 'up-to-date';
@@ -45,6 +48,8 @@ export interface StackUpdate {
   readonly images: readonly WantedImage[];
   /** Why something is held back. */
   readonly held: OsupdError | undefined;
+  /** When and why it failed here. */
+  readonly failed: FailedDeployment | undefined;
 }
 
 /** A device with an open view of its repository. */
@@ -56,8 +61,9 @@ export interface Updates extends AsyncDisposable {
   readonly stacks: readonly StackUpdate[];
 }
 
-/** What to look at: one stack only; so many bytes a second. */
+/** What to look at: one stack only; so many bytes a second; also what failed here. */
 export interface UpdateOptions {
+  readonly retry?: boolean | undefined;
   readonly only?: string | undefined;
   readonly limitRate?: number | undefined;
 }
@@ -76,7 +82,9 @@ export async function openUpdates(command: Command, context: CliContext, options
     const { source, trust, channel } = view;
     const stacks: StackUpdate[] = [];
     for (const name of names) {
-      stacks.push(await updateOf(name, { device, configuration, channel, trust, now: context.now() }));
+      stacks.push(
+        await updateOf(name, { device, configuration, channel, trust, now: context.now(), retry: options.retry }),
+      );
     }
     return { device, configuration, source, trust, stacks, [Symbol.asyncDispose]: () => opened.disposeAsync() };
   } catch (error) {
@@ -136,6 +144,7 @@ interface View {
   readonly channel: Channel;
   readonly trust: Trust;
   readonly now: Date;
+  readonly retry: boolean | undefined;
 }
 
 async function updateOf(stack: string, view: View): Promise<StackUpdate> {
@@ -150,7 +159,9 @@ async function updateOf(stack: string, view: View): Promise<StackUpdate> {
     if (wanted.image !== undefined) images.push(wanted.image);
     held ??= wanted.held;
   }
-  return { stack, images, held, state: stateOf(images, held, current, next) };
+  const state = stateOf(images, held, current, next);
+  const failed = state === 'available' && !view.retry ? failureOf(readFailed(device, stack), images) : undefined;
+  return { stack, images, held, failed, state: failed === undefined ? state : 'failed' };
 }
 
 /** The image of a name: what is offered, or what the stack has while that is held back (none where it has nothing). */

@@ -3,11 +3,14 @@ import { readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { isSystemError, OsupdError } from '../core/errors.ts';
 import type { Pool } from '../objects/pool.ts';
+import { type StackBoot, stackBoot } from './boot/boot-status.ts';
+import type { BootSession } from './boot/session.ts';
 import type { Configuration, StackConfiguration } from './configuration.ts';
 import type { SwitchMode } from './configuration-file.ts';
 import { listDeploymentIds, readDeployment } from './deployment.ts';
 import type { DeployedImage, Deployment, Origin } from './deployment-files.ts';
 import type { DeviceRoot, LinkKind } from './device.ts';
+import { type FailedDeployment, readFailed } from './failed.ts';
 import { DamageFinder, type IntegrityStatus, integrityStatus } from './integrity/damage.ts';
 import { readRecord } from './integrity/record.ts';
 import { readLinks } from './links.ts';
@@ -37,6 +40,10 @@ export interface StackStatus {
   readonly inUse: string | null;
   /** Why it cannot be said what is in use, or what is not as it should be. */
   readonly problem: string | null;
+  /** What the boot menu says; null for a stack that is not booted, and where the boot partition cannot be read. */
+  readonly boot: StackBoot | null;
+  /** What failed here and is not pulled again, the newest first. */
+  readonly failed: readonly FailedDeployment[];
   /** The next one, the current, the rollback, then the others from new to old. */
   readonly deployments: readonly DeploymentStatus[];
 }
@@ -67,8 +74,12 @@ export interface FileTotals {
   readonly bytes: number;
 }
 
-/** A deployment that is damaged is marked, and ends nothing. @throws OsupdError `io` */
-export function readStatus(device: DeviceRoot, configuration: Configuration): DeviceStatus {
+/**
+ * A deployment that is damaged is marked, and ends nothing.
+ * @param session for stacks that are booted.
+ * @throws OsupdError `io`
+ */
+export function readStatus(device: DeviceRoot, configuration: Configuration, session?: BootSession): DeviceStatus {
   const names = new Set([...Object.keys(configuration.stacks), ...device.stacks()]);
   const record = readRecord(device.directory);
   const damages = new DamageFinder(device.pool, record);
@@ -78,7 +89,7 @@ export function readStatus(device: DeviceRoot, configuration: Configuration): De
     url: configuration.url.map(publicAddress),
     channel: configuration.channel,
     stacks: [...names]
-      .map((name) => readStack(device, name, configuration.stacks[name], damages))
+      .map((name) => readStack(device, name, configuration.stacks[name], { damages, session }))
       .filter(({ mountpoint, deployments }) => mountpoint !== null || deployments.length > 0),
     pool: readPool(device.pool),
     integrity: integrityStatus(device.pool, record),
@@ -91,11 +102,13 @@ function readStack(
   device: DeviceRoot,
   name: string,
   configuration: StackConfiguration | undefined,
-  damages: DamageFinder,
+  { damages, session }: { readonly damages: DamageFinder; readonly session: BootSession | undefined },
 ): StackStatus {
   const links = readLinks(device, name);
   const pinned = readPins(device, name);
-  const { inUse, problem } = inUseOf(name, configuration);
+  const boot = session === undefined || configuration?.switch !== 'boot' ? null : stackBoot(session, name);
+  const { inUse: shown, problem } = inUseOf(name, configuration);
+  const inUse = shown ?? boot?.booted ?? null;
   const deployments = listDeploymentIds(device, name).flatMap((id): DeploymentStatus[] => {
     const deployment = readOrDamage(device, name, id);
     if (deployment === undefined) return [];
@@ -121,6 +134,8 @@ function readStack(
     switch: configuration?.switch ?? null,
     inUse,
     problem,
+    boot,
+    failed: readFailed(device, name),
     deployments: deployments.reverse().sort((a, b) => rank(a) - rank(b)),
   };
 }

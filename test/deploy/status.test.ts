@@ -112,6 +112,8 @@ Integrity: not checked on reads (no fs-verity); everything was never read
           switch: 'live',
           inUse: null,
           problem: null,
+          boot: null,
+          failed: [],
           deployments: [deployment(2, ['next']), deployment(1, ['current'])],
         },
       ],

@@ -10,10 +10,11 @@ export function register(program: Command, context: CliContext): void {
     .addHelpText('after', '\nExample:\n  osupd status\n  osupd status --json')
     .action(async (_options: object, command: Command) => {
       const { openDevice } = await import('../device.ts');
+      const { bootSessionIfMounted } = await import('../boot-session.ts');
       const { readStatus } = await import('../../deploy/status.ts');
       const { statusText } = await import('../status-text.ts');
       const { device, configuration } = await openDevice(command, context);
-      const status = readStatus(device, configuration);
+      const status = readStatus(device, configuration, bootSessionIfMounted(device, configuration, context));
       outputOf(command, context).result(status, () => statusText(status));
     });
 }
