@@ -30,6 +30,7 @@ export const COMMANDS: readonly CommandEntry[] = [
   { name: 'rollback', load: () => import('./commands/rollback.ts') },
   { name: 'mark-good', load: () => import('./commands/mark-good.ts') },
   { name: 'mark-bad', load: () => import('./commands/mark-bad.ts') },
+  { name: 'merge-etc', load: () => import('./commands/merge-etc.ts') },
   { name: 'status', load: () => import('./commands/status.ts') },
   { name: 'diff', load: () => import('./commands/diff.ts') },
   { name: 'pin', load: () => import('./commands/pin.ts') },

@@ -1,4 +1,4 @@
-/** `osupd diff [FROM] [TO]`: what differs between two deployments. */
+/** `osupd diff [FROM] [TO]`: what differs between two deployments; `osupd diff --etc [STACK]`: local changes of /etc. */
 import type { Command } from 'commander';
 import { OsupdError } from '../../core/errors.ts';
 import type { Deployment } from '../../deploy/deployment-files.ts';
@@ -10,6 +10,7 @@ import { formatBytes, outputOf } from '../output.ts';
 
 interface DiffOptions {
   readonly stat?: boolean;
+  readonly etc?: boolean;
 }
 
 export function register(program: Command, context: CliContext): void {
@@ -19,7 +20,8 @@ export function register(program: Command, context: CliContext): void {
     .argument('[from]', 'a deployment: current, next, rollback, its ID or number, with STACK/ in front if needed')
     .argument('[to]', 'another one; current, when only one is given (default of both: from current to next)')
     .option('--stat', 'print numbers and sizes only')
-    .addHelpText('after', '\nExamples:\n  osupd diff\n  osupd diff rollback current --stat')
+    .option('--etc', 'list the local changes in /etc of a stack (the first argument), and what becomes of them')
+    .addHelpText('after', '\nExamples:\n  osupd diff\n  osupd diff rollback current --stat\n  osupd diff --etc')
     .action((from: string | undefined, to: string | undefined, options: DiffOptions, command: Command) =>
       diff(from, to, options, command, context),
     );
@@ -28,10 +30,15 @@ export function register(program: Command, context: CliContext): void {
 async function diff(
   earlier: string | undefined,
   later: string | undefined,
-  { stat = false }: DiffOptions,
+  { stat = false, etc = false }: DiffOptions,
   command: Command,
   context: CliContext,
 ): Promise<void> {
+  if (etc) {
+    if (stat || later !== undefined) throw new OsupdError('usage', 'diff: --etc takes a stack alone, and no --stat');
+    const { etcDifference } = await import('../etc-difference.ts');
+    return etcDifference(earlier, command, context);
+  }
   const { openDeviceRoot } = await import('../device.ts');
   const { compareDeployments } = await import('../../deploy/difference.ts');
   const { writeLines } = await import('../write-lines.ts');
