@@ -1,5 +1,6 @@
 /** What the commands that change a mounted stack have in common: switch, rollback, activate. */
 import { type Command, Option } from 'commander';
+import type { ApplyChoice } from '../deploy/boot/choose-apply.ts';
 import type { BootChange } from '../deploy/boot/switch-boot.ts';
 import { type Configuration, stackNamed } from '../deploy/configuration.ts';
 import type { StackChange, SwitchOptions } from '../deploy/switch.ts';
@@ -47,6 +48,7 @@ export function printChanges(
   changes: readonly StackChange[],
   dryRun: boolean,
   booting: readonly BootChange[] = [],
+  applied?: ApplyChoice,
 ): void {
   const value = changes.map(({ stack, mountpoint, from, to }) => ({
     stack,
@@ -55,10 +57,14 @@ export function printChanges(
     to: to.id,
     images: to.images,
   }));
-  output.result({ dryRun, changes: [...value, ...booting.map(bootChangeReport)] }, () =>
+  const apply = applied === undefined ? {} : { apply: applied };
+  output.result({ dryRun, changes: [...value, ...booting.map(bootChangeReport)], ...apply }, () =>
     [
       ...changes.map((each) => changeText(each, dryRun)),
       ...booting.map((each) => bootChangeText(each, { dryRun, verbose: output.verbose })),
+      ...(applied === undefined
+        ? []
+        : [`${dryRun ? 'would apply' : 'applies'} by ${applied.apply}: ${applied.reason}`]),
     ].join('\n'),
   );
 }

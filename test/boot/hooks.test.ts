@@ -62,7 +62,13 @@ describeWith(
       it.runIf(EVERY)(
         'starts the machine again where there is no root device',
         async () => {
-          const { log, ended } = await boot('root=/dev/absent', 'rootdelay=1', 'rd.retry=3', 'osupd.failure=reboot:1');
+          const { log, ended } = await boot(
+            'root=/dev/absent',
+            'rootdelay=1',
+            'rd.retry=3',
+            'rd.timeout=5',
+            'osupd.failure=reboot:1',
+          );
           expect(ended, log).toBe('by itself');
           expect(log).toMatch(/reboot: Restarting system/);
         },

@@ -135,7 +135,7 @@ function unpacked(file: string): Buffer {
 }
 
 /** Copies a program, with the libraries it needs, to `usr/bin` of a tree. */
-export function addProgram(root: string, program: string, name = program): void {
+function addProgram(root: string, program: string, name = program): void {
   const file = execFileSync('sh', ['-c', `command -v ${program}`], { encoding: 'utf8' }).trim();
   mkdirSync(join(root, 'usr/bin'), { recursive: true });
   copyFileSync(file, join(root, 'usr/bin', name));

@@ -62,12 +62,13 @@ export async function prepareSoftReboot(request: SoftRebootRequest): Promise<voi
   });
 }
 
-/** Lets systemd go over to what {@link prepareSoftReboot} has mounted. Returns when systemd has begun. @throws OsupdError `unsupported` */
-export async function softReboot(): Promise<void> {
-  const { status, output } = await runProgram('systemctl', ['soft-reboot']);
+/** Has systemd start again: its user space, in what {@link prepareSoftReboot} has mounted, or the machine. @throws OsupdError `unsupported` */
+export async function startAgain(way: 'soft-reboot' | 'reboot'): Promise<void> {
+  const { status, output } = await runProgram('systemctl', [way]);
   if (status === 0) return;
-  throw new OsupdError('unsupported', `systemd does not start its user space again: ${output.trim()}`, {
-    remedy: 'restart the machine',
+  throw new OsupdError('unsupported', `systemctl ${way}: ${output.trim()}`, {
+    where: 'systemd',
+    remedy: 'start the machine again in another way',
   });
 }
 
