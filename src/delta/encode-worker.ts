@@ -2,6 +2,7 @@
 import { serveJobs } from '../core/workers.ts';
 import type { Codec, EncodeOptions } from './codec.ts';
 import { difference } from './codecs/difference.ts';
+import { unpacked } from './codecs/unpacked.ts';
 import { zstdBase } from './codecs/zstd.ts';
 import { CODECS } from './codecs.ts';
 import type { Kind } from './kinds.ts';
@@ -51,8 +52,9 @@ async function encode(job: EncodeJob): Promise<Encoded | undefined> {
   const isThorough = options.effort >= THOROUGH_EFFORT;
   const isGood = () => best !== undefined && best.stored.length < target.length * GOOD_ENOUGH;
   if (bases.length > 0) {
-    const first = PLAIN_KINDS.has(kind) ? zstdBase : difference;
+    const first = kind === 'compressed' ? unpacked : PLAIN_KINDS.has(kind) ? zstdBase : difference;
     await tryAll([first]);
+    if (best === undefined && first === unpacked) await tryAll([zstdBase]);
     const others = CODECS.filter((codec) => codec.usesBases && codec !== first);
     // In texts a dictionary often beats differencing, in ELF files never; and content too large for one may not be for another.
     const mayBeSmaller = first === difference ? kind === 'other' || !isGood() : best === undefined;

@@ -45,6 +45,23 @@ export class StoredBytes implements AsyncDisposable {
     return Buffer.concat(parts);
   }
 
+  /** @throws OsupdError `damaged-delta` */
+  async byte(what: string): Promise<number> {
+    while (this.#rest.length === 0) if (!(await this.#readOn())) throw damagedDelta(`${what} is missing`);
+    const value = this.#rest[0] as number;
+    this.#rest = this.#rest.subarray(1);
+    return value;
+  }
+
+  /** All that is left. Its chunks stay valid. */
+  async *rest(): AsyncGenerator<Uint8Array> {
+    do {
+      const chunk = this.#rest;
+      this.#rest = new Uint8Array(0);
+      if (chunk.length > 0) yield chunk;
+    } while (await this.#readOn());
+  }
+
   /** True when nothing is left. */
   async isAtEnd(): Promise<boolean> {
     while (this.#rest.length === 0) if (!(await this.#readOn())) return true;
