@@ -110,7 +110,7 @@ describe('a merge by lines', () => {
         // diff3 also calls a conflict where both did the same to a part of a region.
         else if (merged !== undefined) expect(together).toBe(true);
       }),
-      { numRuns: 150 * SCALE },
+      { numRuns: 40 * SCALE },
     );
   });
 });

@@ -23,7 +23,8 @@ import { enterMountNamespace } from '../../helpers/mount-namespace.ts';
 import { describeWith } from '../../helpers/requirements.ts';
 import { temporaryDirectory } from '../../helpers/temporary.ts';
 
-const RUNS = 150 * Number(process.env.OSUPD_TEST_SCALE ?? 1);
+const SCALE = Number(process.env.OSUPD_TEST_SCALE ?? 1);
+const RUNS = 100 * SCALE;
 
 const same = (a: ModelNode | undefined, b: ModelNode | undefined) => printModel(a) === printModel(b);
 
@@ -86,49 +87,53 @@ describeWith(['root'], 'the /etc of the next deployment', () => {
   });
   afterAll(unmountFileSystems);
 
-  it('shows what the three trees together ask for', async () => {
-    await fc.assert(
-      fc.asyncProperty(modelDirectory(), edits(8), edits(8), async (old, here, there) => {
-        const etc = await EtcDevice.create(disk);
-        try {
-          const next = copyModel(old);
-          applyEdits(next, there);
-          const local: ModelDirectory = copyModel(old);
-          const script = applyEdits(local, here);
-          writeModel(old, etc.old);
-          writeModel(next, etc.new);
-          mkdirSync(etc.upperOf(OLD), { recursive: true });
-          // The root of an upper has the mode of the default, as prepareEtc makes it.
-          runScript(`chmod ${old.mode.toString(8)} ${etc.upperOf(OLD)}`, disk);
-          const mounted = etc.mount(OLD);
-          runScript(script, mounted);
-          const shown = await readContents(mounted);
-          expect(printModel(modelOf(shown.root))).toBe(printModel(local));
-          const before = await readContents(etc.upperOf(OLD));
+  it(
+    'shows what the three trees together ask for',
+    async () => {
+      await fc.assert(
+        fc.asyncProperty(modelDirectory(), edits(8), edits(8), async (old, here, there) => {
+          const etc = await EtcDevice.create(disk);
+          try {
+            const next = copyModel(old);
+            applyEdits(next, there);
+            const local: ModelDirectory = copyModel(old);
+            const script = applyEdits(local, here);
+            writeModel(old, etc.old);
+            writeModel(next, etc.new);
+            mkdirSync(etc.upperOf(OLD), { recursive: true });
+            // The root of an upper has the mode of the default, as prepareEtc makes it.
+            runScript(`chmod ${old.mode.toString(8)} ${etc.upperOf(OLD)}`, disk);
+            const mounted = etc.mount(OLD);
+            runScript(script, mounted);
+            const shown = await readContents(mounted);
+            expect(printModel(modelOf(shown.root))).toBe(printModel(local));
+            const before = await readContents(etc.upperOf(OLD));
 
-          const [from, to] = [await etc.side(OLD), await etc.side(NEW)];
-          const request = {
-            device: etc.device,
-            stack: 'os',
-            from,
-            to,
-            policy: 'merge' as const,
-            openObject: noObjects,
-          };
-          const report = await prepareEtc(request);
-          expect(await readContents(etc.upperOf(OLD))).toEqual(before);
-          // Once more gives the same, and says the same.
-          const first = await readContents(etc.upperOf(NEW));
-          expect(await prepareEtc(request)).toEqual(report);
-          expect(await readContents(etc.upperOf(NEW))).toEqual(first);
-          expect(needless(first.root, to.tree.root.children.get('etc'))).toEqual([]);
-          const result = await readContents(etc.mount(NEW));
-          expect(printModel(modelOf(result.root))).toBe(printModel(expected(old, local, next)));
-        } finally {
-          etc.unmountAll();
-        }
-      }),
-      { numRuns: RUNS },
-    );
-  });
+            const [from, to] = [await etc.side(OLD), await etc.side(NEW)];
+            const request = {
+              device: etc.device,
+              stack: 'os',
+              from,
+              to,
+              policy: 'merge' as const,
+              openObject: noObjects,
+            };
+            const report = await prepareEtc(request);
+            expect(await readContents(etc.upperOf(OLD))).toEqual(before);
+            // Once more gives the same, and says the same.
+            const first = await readContents(etc.upperOf(NEW));
+            expect(await prepareEtc(request)).toEqual(report);
+            expect(await readContents(etc.upperOf(NEW))).toEqual(first);
+            expect(needless(first.root, to.tree.root.children.get('etc'))).toEqual([]);
+            const result = await readContents(etc.mount(NEW));
+            expect(printModel(modelOf(result.root))).toBe(printModel(expected(old, local, next)));
+          } finally {
+            etc.unmountAll();
+          }
+        }),
+        { numRuns: RUNS },
+      );
+    },
+    120_000 * SCALE,
+  );
 });
