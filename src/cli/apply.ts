@@ -1,15 +1,14 @@
 /** `osupd switch --apply`: what is prepared for the next start comes into use at once. */
-import { execFile } from 'node:child_process';
-import { promisify } from 'node:util';
 import { OsupdError } from '../core/errors.ts';
 import { type Apply, type ApplyChoice, chooseApply } from '../deploy/boot/choose-apply.ts';
 import { bootedId } from '../deploy/boot/session.ts';
-import { prepareSoftReboot, runningSystemd, softReboot } from '../deploy/boot/soft-reboot.ts';
+import { prepareSoftReboot, runningSystemd, startAgain } from '../deploy/boot/soft-reboot.ts';
 import type { BootChange } from '../deploy/boot/switch-boot.ts';
 import { stackNamed } from '../deploy/configuration.ts';
 import { bootSession } from './boot-session.ts';
 import type { StartSwitch } from './switch-at-start.ts';
 
+/** Values of `--apply`. */
 export type ApplyWay = 'auto' | Apply;
 
 /**
@@ -19,7 +18,7 @@ export type ApplyWay = 'auto' | Apply;
 export async function chooseWay(changes: readonly BootChange[], way: ApplyWay, job: StartSwitch): Promise<ApplyChoice> {
   const { device, configuration, context } = job;
   const [change] = changes;
-  if (way === 'reboot' || change === undefined) return { apply: 'reboot', reason: 'it is asked for' };
+  if (way === 'reboot' || change === undefined) return { apply: 'reboot', reason: 'it was asked for' };
   const session = bootSession(device, configuration, context);
   const { mountpoint, switch: mode } = stackNamed(configuration, change.stack);
   const booted = session.boot.entries(change.stack).find(({ id }) => id === bootedId(session, change.stack));
@@ -42,18 +41,6 @@ export async function chooseWay(changes: readonly BootChange[], way: ApplyWay, j
 export async function applyNow({ apply }: ApplyChoice, changes: readonly BootChange[]): Promise<void> {
   const [change] = changes;
   if (change === undefined || apply === 'live') return;
-  if (apply === 'reboot') return restart();
-  await prepareSoftReboot({ arguments: change.entry.contents.options });
-  await softReboot();
-}
-
-async function restart(): Promise<void> {
-  try {
-    await promisify(execFile)('systemctl', ['reboot']);
-  } catch (cause) {
-    throw new OsupdError('unsupported', 'systemctl does not restart the machine', {
-      remedy: 'restart it by other means',
-      cause,
-    });
-  }
+  if (apply === 'soft-reboot') await prepareSoftReboot({ arguments: change.entry.contents.options });
+  await startAgain(apply);
 }

@@ -7,6 +7,7 @@ import type { ApplyWay } from '../apply.ts';
 import type { CliContext } from '../context.ts';
 import { type Output, outputOf } from '../output.ts';
 import { addChangeOptions, type ChangeFlags, changeOptions, isBootChange, printChanges } from '../stack-changes.ts';
+import type { StartSwitch } from '../switch-at-start.ts';
 
 interface SwitchFlags extends ChangeFlags {
   readonly apply?: ApplyWay;
@@ -76,10 +77,17 @@ async function switchAll(
   const changes = await switchStacks(device, configuration, live, options);
   if (changes.length + booting.length === 0)
     throw new OsupdError('nothing-to-do', 'no deployment is waiting to be put in use');
-  printChanges(output, changes, options.dryRun ?? false, booting);
-  if (flags.apply === undefined || booting.length === 0) return { choice: undefined, booting };
-  const { chooseWay } = await import('../apply.ts');
-  const choice = await chooseWay(booting, flags.apply, job);
-  output.note(`${flags.dryRun ? 'would be applied' : 'applied'} by ${choice.apply}: ${choice.reason}`);
+  const choice = await choiceOf(booting, flags.apply, job);
+  printChanges(output, changes, options.dryRun ?? false, booting, choice);
   return { choice, booting };
+}
+
+async function choiceOf(
+  booting: readonly BootChange[],
+  way: ApplyWay | undefined,
+  job: StartSwitch,
+): Promise<ApplyChoice | undefined> {
+  if (way === undefined || booting.length === 0) return undefined;
+  const { chooseWay } = await import('../apply.ts');
+  return chooseWay(booting, way, job);
 }

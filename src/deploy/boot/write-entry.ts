@@ -12,8 +12,8 @@ import {
   type EntryName,
   entryFile,
   formatEntry,
-  parseEntryName,
 } from './entry.ts';
+import { nextGeneration, useGeneration } from './generation.ts';
 import { writeGrubMenu } from './grub.ts';
 import type { BootArguments } from './kernel-arguments.ts';
 
@@ -61,12 +61,12 @@ export async function writeBootEntry(request: EntryRequest): Promise<BootEntry> 
 
 /** What {@link writeBootEntry} would do; writes nothing, but reads the files that are there. */
 export async function planBootEntry(request: EntryRequest): Promise<EntryPlan> {
-  const { boot, deployment, commandLine, tries, title, files } = request;
+  const { device, boot, deployment, commandLine, tries, title, files } = request;
   const { kernel, initrd } = files;
   const unified = isUnifiedKernel(kernel);
   const name: EntryName = {
     stack: deployment.stack,
-    generation: nextGeneration(boot, deployment.stack),
+    generation: nextGeneration(device, boot, deployment.stack),
     id: deployment.id,
     ...(tries === undefined ? {} : { left: tries }),
   };
@@ -108,6 +108,7 @@ export async function writePlan(
     const written = await digestOf(boot, path, file.size);
     if (written !== file.digest) throw notAsItWas(device, file);
   }
+  await useGeneration(device, entry.stack, entry.generation);
   boot.writeText(`${ENTRIES_DIRECTORY}/${entry.file}`, text);
   if (grub) writeGrubMenu(boot, boot.entries());
 }
@@ -119,12 +120,6 @@ export function noBootSpace(boot: BootPartition, needed: number, missing: number
     remedy: 'remove other systems or files from it, or deployments with osupd undeploy',
     facts: { needed, missing },
   });
-}
-
-/** Also names that boot loaders leave out count: what was used once is not used for something else. */
-function nextGeneration(boot: BootPartition, stack: string): number {
-  const names = boot.list(ENTRIES_DIRECTORY).flatMap((file) => parseEntryName(file) ?? []);
-  return 1 + Math.max(0, ...names.filter((name) => name.stack === stack).map(({ generation }) => generation));
 }
 
 /** The file of a digest: deployments with the same kernel share it. */
