@@ -20,6 +20,8 @@ const CHANGES = [
   'rename',
   'rm',
   'mkdir',
+  'makeNode',
+  'exchangeNames',
 ];
 
 class PowerCut extends Error {}
