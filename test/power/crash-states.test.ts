@@ -7,6 +7,7 @@ import { setTimeout } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, expect, it } from 'vitest';
 import { enterMountNamespace } from '../helpers/mount-namespace.ts';
 import { describeWith } from '../helpers/requirements.ts';
+import { seededRandom } from '../helpers/seeded-random.ts';
 import { temporaryDirectory } from '../helpers/temporary.ts';
 import { DeviceProcess } from './device-process.ts';
 import { Laboratory, OPERATIONS, type Operation } from './operations.ts';
@@ -60,17 +61,6 @@ async function statesOf(
   return { states, duration: ended ?? duration };
 }
 
-/** mulberry32: the same moments for the same seed. */
-function seeded(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
-}
-
 /** Replaces a file again and again, and never syncs it. */
 const UNSAFE = `
   const { writeFileSync, renameSync } = require('node:fs');
@@ -82,7 +72,7 @@ const UNSAFE = `
 describeWith(['root', 'mkfs.ext4', 'mkfs.xfs'], 'the power fails at a random instant of', () => {
   beforeAll(async () => {
     enterMountNamespace();
-    random = seeded(Number(process.env.OSUPD_TEST_SEED ?? 5));
+    random = seededRandom(Number(process.env.OSUPD_TEST_SEED ?? 5));
     laboratory = await Laboratory.create(directory);
   });
   afterEach(() => {
