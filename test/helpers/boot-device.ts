@@ -33,6 +33,14 @@ export class BootDevice {
     return bootDevice;
   }
 
+  /** The same device with another boot partition. */
+  at(partition: string, boot: string): BootDevice {
+    const other = new BootDevice(this.device, partition);
+    other.#running = this.#running;
+    other.configure(boot);
+    return other;
+  }
+
   /** Writes the configuration, with more lines in `[boot]`. */
   configure(boot: string): void {
     const words = boot.includes('arguments') ? '' : 'arguments = ["root=UUID=1234", "rw"]\n';
