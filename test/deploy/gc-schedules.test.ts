@@ -22,9 +22,9 @@ import { ObjectBatch } from '../../src/objects/ingest.ts';
 import { type DirectoryNode, EPOCH, type FileNode } from '../../src/tree/tree.ts';
 import { at, ORIGIN, TestDevice } from '../helpers/device.ts';
 import { enterMountNamespace } from '../helpers/mount-namespace.ts';
+import { randomNumbers } from '../helpers/mutate.ts';
 import { noise } from '../helpers/pools.ts';
 import { describeWith } from '../helpers/requirements.ts';
-import { seededRandom } from '../helpers/seeded-random.ts';
 import { temporaryDirectory } from '../helpers/temporary.ts';
 
 const directory = temporaryDirectory();
@@ -82,7 +82,7 @@ class Schedule {
   }
 
   static async create(seed: number): Promise<Schedule> {
-    return new Schedule(await TestDevice.create(directory, 'keep = 1\n'), seededRandom(seed));
+    return new Schedule(await TestDevice.create(directory, 'keep = 1\n'), randomNumbers(seed));
   }
 
   /** Several actors, each doing one thing after the other; what fails because another is at it is not done. */

@@ -6,8 +6,8 @@ import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, expect, it } from 'vitest';
 import { enterMountNamespace } from '../helpers/mount-namespace.ts';
+import { randomNumbers } from '../helpers/mutate.ts';
 import { describeWith } from '../helpers/requirements.ts';
-import { seededRandom } from '../helpers/seeded-random.ts';
 import { temporaryDirectory } from '../helpers/temporary.ts';
 import { DeviceProcess } from './device-process.ts';
 import { Laboratory, OPERATIONS, type Operation } from './operations.ts';
@@ -72,7 +72,7 @@ const UNSAFE = `
 describeWith(['root', 'mkfs.ext4', 'mkfs.xfs'], 'the power fails at a random instant of', () => {
   beforeAll(async () => {
     enterMountNamespace();
-    random = seededRandom(Number(process.env.OSUPD_TEST_SEED ?? 5));
+    random = randomNumbers(Number(process.env.OSUPD_TEST_SEED ?? 5));
     laboratory = await Laboratory.create(directory);
   });
   afterEach(() => {
