@@ -9,6 +9,9 @@ import { createStaged, stagedName } from './staged-file.ts';
 /** Content up to this size is held in memory until its digest is known: what the pool has costs no write. */
 const HELD_BYTES = 1 << 20;
 
+/** The first buffer for content of unknown size. */
+const HELD_START_BYTES = 4 << 10;
+
 /** What is known of the content before it comes. */
 export interface Expected {
   readonly size?: number;
@@ -33,48 +36,95 @@ export async function writeContent(
   isKnown: (digest: Digest, size: number) => boolean,
 ): Promise<WrittenContent> {
   const hasher = new FsverityHasher();
-  let held: Uint8Array[] | undefined = [];
-  let fd: number | undefined;
-  let position = 0;
-  const write = (chunks: readonly Uint8Array[]) => {
-    fd ??= createStaged(path);
-    for (const chunk of chunks) {
-      writeSparse(fd, chunk, position);
-      position += chunk.length;
-    }
-  };
-  let complete = false;
+  let held: HeldContent | undefined = new HeldContent(expected.size);
+  let file: StagedContent | undefined;
   try {
     for await (const chunk of content) {
       hasher.update(chunk);
       if (expected.size !== undefined && hasher.size > expected.size) throw wrongSize(expected, 'more');
       if (held !== undefined && hasher.size <= HELD_BYTES) {
-        // A copy: the source may reuse its buffer.
-        held.push(Uint8Array.from(chunk));
+        held.add(chunk);
         continue;
       }
-      if (held !== undefined) write(held);
+      file ??= new StagedContent(path);
+      if (held !== undefined) file.write(held.bytes);
       held = undefined;
-      write([chunk]);
+      file.write(chunk);
     }
     const { size } = hasher;
     if (expected.size !== undefined && size < expected.size) throw wrongSize(expected, `${size}`);
     const digest = hasher.digest();
     if (expected.digest !== undefined && digest !== expected.digest) throw wrongDigest(expected.digest, digest);
     if (held !== undefined && isKnown(digest, size)) return { digest, size, path: undefined };
-    write(held ?? []);
-    if (fd !== undefined) ftruncateSync(fd, size);
     const staged = stagedName(path, digest);
-    renameSync(path, staged);
-    complete = true;
+    // What was held is written under its name from the start.
+    file ??= new StagedContent(staged);
+    if (held !== undefined) file.write(held.bytes);
+    file.finish(staged);
     return { digest, size, path: staged };
   } catch (error) {
     throw toOsupdError(error, path);
   } finally {
-    if (fd !== undefined) {
-      closeSync(fd);
-      if (!complete) rmSync(path);
+    file?.[Symbol.dispose]();
+  }
+}
+
+/** Small content, in one piece. */
+class HeldContent {
+  #buffer: Buffer;
+  #length = 0;
+
+  /** @param size bytes that will come, where that is known. */
+  constructor(size = HELD_START_BYTES) {
+    this.#buffer = Buffer.allocUnsafe(Math.min(size, HELD_BYTES));
+  }
+
+  get bytes(): Uint8Array {
+    return this.#buffer.subarray(0, this.#length);
+  }
+
+  /** Takes a copy: the source may reuse its buffer. */
+  add(chunk: Uint8Array): void {
+    const end = this.#length + chunk.length;
+    if (end > this.#buffer.length) {
+      const larger = Buffer.allocUnsafe(Math.max(end, 2 * this.#buffer.length));
+      larger.set(this.bytes);
+      this.#buffer = larger;
     }
+    this.#buffer.set(chunk, this.#length);
+    this.#length = end;
+  }
+}
+
+/** A staged file that is being written. It is removed unless it was finished. */
+class StagedContent implements Disposable {
+  readonly #path: string;
+  readonly #fd: number;
+  #position = 0;
+  /** Where the last byte that was written ends: zeros after it are a hole. */
+  #end = 0;
+  #isFinished = false;
+
+  constructor(path: string) {
+    this.#path = path;
+    this.#fd = createStaged(path);
+  }
+
+  write(chunk: Uint8Array): void {
+    this.#end = writeSparse(this.#fd, chunk, this.#position) ?? this.#end;
+    this.#position += chunk.length;
+  }
+
+  /** @param name what it is called from now on. */
+  finish(name: string): void {
+    if (this.#end < this.#position) ftruncateSync(this.#fd, this.#position);
+    if (name !== this.#path) renameSync(this.#path, name);
+    this.#isFinished = true;
+  }
+
+  [Symbol.dispose](): void {
+    closeSync(this.#fd);
+    if (!this.#isFinished) rmSync(this.#path);
   }
 }
 
