@@ -5,6 +5,8 @@ export interface Base {
   readonly size: number;
   /** Exactly `length` bytes from `offset`; a fresh buffer or a view that stays valid. */
   read(offset: number, length: number): Promise<Uint8Array>;
+  /** The same into an array that is there, where that saves a copy. */
+  readInto?(target: Uint8Array, offset: number): Promise<void>;
 }
 
 export interface EncodeOptions {

@@ -4,10 +4,10 @@ import type { Digest } from '../core/digest.ts';
 import { isSystemError, OsupdError, toOsupdError } from '../core/errors.ts';
 import { FsverityHasher } from '../objects/fsverity.ts';
 import { type WrittenContent, writeContent } from '../objects/write-content.ts';
-import type { Base } from './codec.ts';
 import { codecNamed } from './codecs.ts';
 import { Cutter } from './cutter.ts';
 import { damagedDelta } from './damage.ts';
+import { type OpenBase, OpenBases } from './open-bases.ts';
 import { streamBase } from './read-base.ts';
 
 /** An object that a record is based on. */
@@ -44,7 +44,7 @@ export async function decodeRecord(
   { codec, bases, members }: RecordFiles,
   stored: AsyncIterable<Uint8Array>,
 ): Promise<WrittenContent[]> {
-  using files = new OpenBases();
+  await using files = new OpenBases(openBase);
   const sizes = members.map(({ size }) => size);
   const content = codecNamed(codec).decode(
     stored,
@@ -66,41 +66,34 @@ export async function decodeRecord(
  * @throws OsupdError `damaged-store` when it is missing or of another size; `io`
  */
 export async function isSound(base: BaseFile): Promise<boolean> {
-  using files = new OpenBases();
+  await using files = new OpenBases(openBase);
   const hasher = new FsverityHasher();
   for await (const slice of streamBase(files.baseOf(base))) hasher.update(slice);
   return hasher.digest() === base.digest;
 }
 
-/** Reads bases, of which one is open at a time: a record may have thousands. */
-class OpenBases implements Disposable {
-  #open: { readonly file: BaseFile; readonly fd: number } | undefined;
-
-  baseOf(file: BaseFile): Base {
-    return { size: file.size, read: async (offset, length) => this.#read(file, offset, length) };
-  }
-
-  [Symbol.dispose](): void {
-    if (this.#open !== undefined) closeSync(this.#open.fd);
-    this.#open = undefined;
-  }
-
-  #read(file: BaseFile, offset: number, length: number): Uint8Array {
-    if (this.#open?.file !== file) {
-      this[Symbol.dispose]();
-      this.#open = { file, fd: openBase(file) };
-    }
-    const bytes = new Uint8Array(length);
-    for (let done = 0; done < length; ) {
-      const count = readSync(this.#open.fd, bytes, done, length - done, offset + done);
+/** Files of a pool are read without waiting: what this thread would do meanwhile needs their bytes. */
+async function openBase(file: BaseFile): Promise<OpenBase> {
+  const fd = openFile(file);
+  const readInto = async (target: Uint8Array, offset: number) => {
+    for (let done = 0; done < target.length; ) {
+      const count = readSync(fd, target, done, target.length - done, offset + done);
       if (count === 0) throw missingBase(file, 'an object has become shorter');
       done += count;
     }
-    return bytes;
-  }
+  };
+  return {
+    async read(offset, length) {
+      const bytes = new Uint8Array(length);
+      await readInto(bytes, offset);
+      return bytes;
+    },
+    readInto,
+    close: async () => closeSync(fd),
+  };
 }
 
-function openBase(file: BaseFile): number {
+function openFile(file: BaseFile): number {
   for (const path of file.paths) {
     let fd: number;
     try {

@@ -1,42 +1,60 @@
-/** Bases that are read from a store of objects, for whoever decodes outside of a pool's own records. */
-import type { OpenObject } from '../objects/pool.ts';
-import type { ObjectReference } from '../tree/references.ts';
+/** Bases that are opened when they are first read: a record may have thousands, of which few are read at a time. */
 import type { Base } from './codec.ts';
-import { type ObjectReader, openExactly } from './object-reader.ts';
 
-/** Bases that are open at the same time: reads are mostly front to back, and an open one may be held in memory. */
+/** Bases that are open at the same time: members are mostly made from one, and some from a few. */
 const OPEN_BASES = 4;
 
-/** Opens bases when they are first read, and closes those that were opened first. */
-export class OpenBases implements AsyncDisposable {
-  readonly #store: ObjectReader;
-  readonly #open = new Map<ObjectReference, Promise<OpenObject>>();
+/** A base that is open. */
+export interface OpenBase extends Omit<Base, 'size'> {
+  close(): Promise<void>;
+}
 
-  constructor(store: ObjectReader) {
-    this.#store = store;
+/** Opens bases when they are first read, and closes those that were read longest ago. */
+export class OpenBases<Source extends { readonly size: number }> implements AsyncDisposable {
+  readonly #openOne: (source: Source) => Promise<OpenBase>;
+  /** In the order in which they were read last. */
+  readonly #open = new Map<Source, Promise<OpenBase>>();
+
+  constructor(open: (source: Source) => Promise<OpenBase>) {
+    this.#openOne = open;
   }
 
-  baseOf(object: ObjectReference): Base {
-    return { size: object.size, read: async (offset, length) => (await this.#opened(object)).read(offset, length) };
+  baseOf(source: Source): Base {
+    return {
+      size: source.size,
+      read: async (offset, length) => (await this.#opened(source)).read(offset, length),
+      readInto: async (target, offset) => {
+        const base = await this.#opened(source);
+        if (base.readInto !== undefined) return base.readInto(target, offset);
+        target.set(await base.read(offset, target.length));
+      },
+    };
   }
 
-  async #opened(object: ObjectReference): Promise<OpenObject> {
-    const known = this.#open.get(object);
-    if (known !== undefined) return known;
+  async #opened(source: Source): Promise<OpenBase> {
+    const known = this.#open.get(source);
+    this.#open.delete(source);
     const [first] = this.#open.keys();
-    if (first !== undefined && this.#open.size >= OPEN_BASES) await this.#close(first);
-    const opening = openExactly(this.#store, object);
-    this.#open.set(object, opening);
+    if (known === undefined && first !== undefined && this.#open.size >= OPEN_BASES) await this.#close(first);
+    const opening = known ?? this.#openOne(source);
+    this.#open.set(source, opening);
     return opening;
   }
 
-  async #close(object: ObjectReference): Promise<void> {
-    const opening = this.#open.get(object);
-    this.#open.delete(object);
-    await (await opening)?.close();
+  async #close(source: Source): Promise<void> {
+    const opening = this.#open.get(source);
+    this.#open.delete(source);
+    let base: OpenBase;
+    try {
+      base = await opening!;
+    } catch {
+      // Whoever asked for it was told why it could not be opened.
+      return;
+    }
+    await base.close();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    for (const object of [...this.#open.keys()]) await this.#close(object);
+    for (const source of [...this.#open.keys()]) await this.#close(source);
   }
 }

@@ -10,13 +10,16 @@ export async function readBases(bases: readonly Base[]): Promise<Uint8Array<Arra
   const joined = new Uint8Array(totalSize(bases));
   let at = 0;
   for (const base of bases) {
-    for (let offset = 0; offset < base.size; offset += SLICE_BYTES) {
-      const slice = await base.read(offset, Math.min(SLICE_BYTES, base.size - offset));
-      joined.set(slice, at);
-      at += slice.length;
-    }
+    await readWhole(base, joined.subarray(at, at + base.size));
+    at += base.size;
   }
   return joined;
+}
+
+async function readWhole(base: Base, target: Uint8Array): Promise<void> {
+  if (base.readInto !== undefined) return base.readInto(target, 0);
+  for (let offset = 0; offset < base.size; offset += SLICE_BYTES)
+    target.set(await base.read(offset, Math.min(SLICE_BYTES, base.size - offset)), offset);
 }
 
 /** A base's bytes, in slices. */

@@ -1,10 +1,11 @@
 /** Whether a record that somebody else made holds the objects that it should. */
 
 import { FsverityHasher } from '../../objects/fsverity.ts';
+import type { ObjectReference } from '../../tree/references.ts';
 import { codecNamed } from '../codecs.ts';
 import { Cutter } from '../cutter.ts';
 import { damagedDelta } from '../damage.ts';
-import type { ObjectReader } from '../object-reader.ts';
+import { type ObjectReader, openExactly } from '../object-reader.ts';
 import { OpenBases } from '../open-bases.ts';
 import type { RecordJob } from './record-job.ts';
 
@@ -19,7 +20,7 @@ export async function checkRecord(
   store: ObjectReader,
 ): Promise<void> {
   const codec = codecNamed(codecName);
-  await using open = new OpenBases(store);
+  await using open = new OpenBases((object: ObjectReference) => openExactly(store, object));
   const usable = codec.usesBases ? bases.map((base) => open.baseOf(base)) : [];
   if (codec.usesBases && usable.length === 0) throw damagedDelta(`a record of the codec ${codecName} has no bases`);
   const content = codec.decode(

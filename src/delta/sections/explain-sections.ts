@@ -44,7 +44,7 @@ export async function explainSections(
     const sectioned: SectionedMember[] = [];
     for (const member of members) sectioned.push(await describeMember(member, paths.get(member.digest) ?? '', pool));
     const observer = costs.observe(sectioned, range.length);
-    await using open = new OpenBases(pool);
+    await using open = new OpenBases((object: ObjectReference) => openExactly(pool, object));
     const sizes = members.map(({ size }) => size);
     const content = decodeDifference(
       read(range),
