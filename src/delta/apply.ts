@@ -14,14 +14,19 @@ import { damagedDelta } from './damage.ts';
 import { type BaseFile, decodeRecord, isSound, type RecordFiles } from './decode-record.ts';
 import type { DecodeJob } from './decode-worker.ts';
 import type { DeltaPlan, PlannedRecord } from './plan.ts';
+import { totalSize } from './total-size.ts';
+import { Turns, type Work } from './turns.ts';
 
 export { type DeltaHead, readHead } from './head.ts';
 export { type DeltaPlan, namedBy, planRecords } from './plan.ts';
 
 /** Records up to this many bytes are read before they are decoded, so that the network goes on meanwhile. */
-const BUFFERED_BYTES = 8 << 20;
+const BUFFERED_BYTES = 16 << 20;
 
-/** Memory of the records that are decoded at the same time: bytes as stored, and what their codecs need. */
+/** Stored bytes of records that were read and are not decoded yet: as many as keep all threads busy behind an initrd. */
+const READ_AHEAD_BYTES = 20 << 20;
+
+/** What the codecs of the records that are decoded at the same time need. */
 const WORKING_BYTES = 80 << 20;
 
 /** Threads that decode. Each takes 12 MiB and more of memory, and two fill what most networks and disks of devices can do. */
@@ -86,7 +91,8 @@ export async function applyRecords(
 class ApplyRun implements AsyncDisposable {
   readonly #batch: ObjectBatch;
   readonly #options: ApplyOptions;
-  readonly #budget = new ByteBudget(WORKING_BYTES);
+  readonly #readAhead = new ByteBudget(READ_AHEAD_BYTES);
+  readonly #turns: Turns;
   readonly #threads: WorkerPool<DecodeJob, WrittenContent[]> | undefined;
   /** Records that were begun, by the objects in them: others may be based on those. */
   readonly #begun = new Map<Digest, Promise<void>>();
@@ -97,6 +103,7 @@ class ApplyRun implements AsyncDisposable {
   constructor(batch: ObjectBatch, options: ApplyOptions, threads: number) {
     this.#batch = batch;
     this.#options = options;
+    this.#turns = new Turns(Math.max(1, threads), WORKING_BYTES);
     if (threads === 0) return;
     this.#threads = new WorkerPool(workerModule(import.meta.url, './decode-worker'), {
       size: threads,
@@ -138,9 +145,9 @@ class ApplyRun implements AsyncDisposable {
   }
 
   async #begin(record: PlannedRecord, cutter: Cutter): Promise<void> {
-    const release = await this.#budget.acquire(memoryOf(record));
     const { length } = record.range;
     const isBuffered = length <= BUFFERED_BYTES;
+    const release = await this.#readAhead.acquire(isBuffered ? length : 0);
     let stored: Uint8Array | AsyncIterable<Uint8Array>;
     try {
       this.#expectGoingOn();
@@ -167,14 +174,22 @@ class ApplyRun implements AsyncDisposable {
 
   async #make(record: PlannedRecord, stored: Uint8Array | AsyncIterable<Uint8Array>): Promise<void> {
     for (const { digest } of record.bases) await this.#begun.get(digest);
-    const files = this.#filesOf(record);
+    const endTurn = await this.#turns.take(workOf(record));
+    try {
+      await this.#write(this.#filesOf(record), stored);
+    } finally {
+      endTurn();
+    }
+    this.#done += record.range.length;
+    this.#options.progress({ kind: 'advance', step: STEP, done: this.#done });
+  }
+
+  async #write(files: RecordFiles, stored: Uint8Array | AsyncIterable<Uint8Array>): Promise<void> {
     try {
       for (const written of await this.#decode(files, stored)) await this.#batch.addWritten(written);
     } catch (error) {
       throw await blameBases(error, files);
     }
-    this.#done += record.range.length;
-    this.#options.progress({ kind: 'advance', step: STEP, done: this.#done });
   }
 
   /** Bytes at hand are decoded by a thread where there are any. */
@@ -221,10 +236,10 @@ async function blameBases(error: unknown, { bases }: RecordFiles): Promise<unkno
   });
 }
 
-/** The bytes as stored, and what the codec needs. */
-function memoryOf({ range, codec, members, bases }: PlannedRecord): number {
-  const sizes = (objects: readonly { readonly size: number }[]) => objects.map(({ size }) => size);
-  return Math.min(range.length, BUFFERED_BYTES) + codecNamed(codec).decodingMemory(sizes(bases), sizes(members));
+function workOf({ codec, members, bases }: PlannedRecord): Work {
+  const sizes = members.map(({ size }) => size);
+  const baseSizes = bases.map(({ size }) => size);
+  return { memory: codecNamed(codec).decodingMemory(baseSizes, sizes), length: totalSize(members) };
 }
 
 /** All bytes of chunks that come to `length`, in one buffer. */
