@@ -1,10 +1,11 @@
 /** What the commands tell that change what the machine boots: as text and as data. */
 import type { BootChange } from '../deploy/boot/switch-boot.ts';
 import { formatEtcReport, plainEtcReport } from '../deploy/etc/report.ts';
+import { etcChangeLine, plainEtcChange } from './etc-change-text.ts';
 import { formatBytes } from './output.ts';
 
 /** A change, for `--json`. */
-export function bootChangeReport({ stack, from, to, entry, files, removed, changed, etc }: BootChange): object {
+export function bootChangeReport({ stack, from, to, entry, files, removed, changed, etc, lost }: BootChange): object {
   return {
     stack,
     from: from ?? null,
@@ -24,6 +25,7 @@ export function bootChangeReport({ stack, from, to, entry, files, removed, chang
     files,
     removed: removed.map(({ file }) => file),
     etc: etc === undefined ? null : plainEtcReport(etc),
+    lost: lost.map(plainEtcChange),
   };
 }
 
@@ -56,11 +58,12 @@ function filesText({ entry, text, files, removed }: BootChange): string[] {
 }
 
 /** Conflicts always; what went well only where somebody asks for it. */
-function etcText({ etc, from, to }: BootChange, options: { dryRun: boolean; verbose: boolean }): string[] {
-  if (etc === undefined)
-    return from === undefined || from === to.id
-      ? []
-      : [`/etc is that of when ${to.id} was prepared or ran last; changes made since then stay with ${from}`];
+function etcText({ etc, lost, from, to }: BootChange, options: { dryRun: boolean; verbose: boolean }): string[] {
+  if (etc === undefined) {
+    if (from === undefined || from === to.id) return [];
+    const first = `/etc is that of when ${to.id} was prepared or ran last`;
+    return lost.length === 0 ? [first] : [`${first}; changes that stay with ${from}:`, ...lost.map(etcChangeLine)];
+  }
   if (!options.dryRun && !options.verbose && etc.conflicts.length === 0) return [];
   return formatEtcReport(etc, options);
 }

@@ -1,10 +1,9 @@
 /** `osupd diff --etc`: local changes of /etc, and what the merge for the next deployment would do with them. */
 import type { Command } from 'commander';
-import { toText } from '../core/bytes.ts';
 import { OsupdError } from '../core/errors.ts';
 import { bootedDeployment } from '../deploy/boot/booted.ts';
 import { type Configuration, stackNamed } from '../deploy/configuration.ts';
-import { type EtcChange, localChanges } from '../deploy/etc/local-changes.ts';
+import { localChanges } from '../deploy/etc/local-changes.ts';
 import { sideOf } from '../deploy/etc/merge-again.ts';
 import { prepareEtc } from '../deploy/etc/prepare-etc.ts';
 import { formatEtcReport, plainEtcReport } from '../deploy/etc/report.ts';
@@ -12,10 +11,9 @@ import { readLinks } from '../deploy/links.ts';
 import { commandLineOf } from './boot-session.ts';
 import type { CliContext } from './context.ts';
 import { openDevice } from './device.ts';
+import { etcChangeLine, plainEtcChange } from './etc-change-text.ts';
 import { outputOf } from './output.ts';
 import { writeLines } from './write-lines.ts';
-
-const LETTERS = { added: 'A', removed: 'D', changed: 'M' } as const;
 
 /** @param stack undefined: the only one that is booted. */
 export async function etcDifference(stack: string | undefined, command: Command, context: CliContext): Promise<void> {
@@ -42,16 +40,12 @@ export async function etcDifference(stack: string | undefined, command: Command,
           to: await sideOf(device, name, next),
         });
   if (output.json) {
-    const plain = changes.map((change) => ({
-      ...change,
-      path: toText(change.path),
-      fields: change.fields.map(toText),
-    }));
+    const plain = changes.map(plainEtcChange);
     const merge = report === undefined ? null : plainEtcReport(report);
     output.result({ schema: 'osupd-etc-diff/1', stack: name, deployment: id, changes: plain, next: merge }, '');
     return;
   }
-  const lines = changes.map(changeLine);
+  const lines = changes.map(etcChangeLine);
   if (report !== undefined) {
     const merge = formatEtcReport(report, { verbose: output.verbose });
     lines.unshift(`with ${report.to}, which is next:`, ...merge.map((line) => `  ${line}`), `local changes of ${id}:`);
@@ -60,10 +54,6 @@ export async function etcDifference(stack: string | undefined, command: Command,
     output,
     lines.map((line) => `${line}\n`),
   );
-}
-
-export function changeLine({ kind, path, fields }: EtcChange): string {
-  return `${LETTERS[kind]} ${toText(path)}${fields.length === 0 ? '' : ` (${fields.map(toText).join(', ')})`}`;
 }
 
 function onlyBooted({ stacks }: Configuration): string {

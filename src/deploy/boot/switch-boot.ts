@@ -6,6 +6,7 @@
  */
 
 import { existsSync } from 'node:fs';
+import type { Digest } from '../../core/digest.ts';
 import { OsupdError } from '../../core/errors.ts';
 import { checkComplete } from '../completeness.ts';
 import { stackNamed } from '../configuration.ts';
@@ -13,6 +14,7 @@ import type { EtcPolicy } from '../configuration-file.ts';
 import { readDeployment } from '../deployment.ts';
 import type { Deployment } from '../deployment-files.ts';
 import { EtcDirectory } from '../etc/etc-directory.ts';
+import { changesLostByRollback, type EtcChange } from '../etc/local-changes.ts';
 import { type EtcSide, prepareEtc } from '../etc/prepare-etc.ts';
 import type { EtcReport } from '../etc/report.ts';
 import { readLinks } from '../links.ts';
@@ -44,6 +46,8 @@ export interface BootChange {
   readonly changed: boolean;
   /** What becomes of local changes in /etc; undefined where the deployment keeps the /etc that it had. */
   readonly etc: EtcReport | undefined;
+  /** What `from` has changed in /etc and such a deployment does not have. */
+  readonly lost: readonly EtcChange[];
 }
 
 /**
@@ -128,7 +132,7 @@ export async function bootDeployment(
   const present = presentEntry(session, request, plan);
   const gone = entriesToRemove(session, stack, id, present === undefined ? plan : undefined);
   options.signal?.throwIfAborted();
-  const etc = await etcOf(session, { id: from, stack, policy }, { id, tree }, options);
+  const { etc, lost } = await etcOf(session, { id: from, stack, policy }, { id, tree }, options);
   if (!options.dryRun) {
     removeEntries(boot, gone, usesGrub(session));
     if (present === undefined) await writePlan(request, plan);
@@ -139,26 +143,29 @@ export async function bootDeployment(
   const files = plan.files.map(({ file, path }) => ({ path, bytes: file.size }));
   return {
     ...{ ...change, entry: present ?? plan.entry, text: plan.text },
-    ...{ files, removed: gone, changed: present === undefined, etc },
+    ...{ files, removed: gone, changed: present === undefined, etc, lost },
   };
 }
 
-/** The /etc of a deployment, made unless it has one that it is to keep. */
+/** The /etc of a deployment, made unless it has one that it is to keep; then what it lacks of the one that runs. */
 async function etcOf(
   { device }: BootSession,
   from: { readonly id: string | undefined; readonly stack: string; readonly policy: EtcPolicy },
   to: EtcSide,
   { etc, dryRun }: BootOptions,
-): Promise<EtcReport | undefined> {
+): Promise<Pick<BootChange, 'etc' | 'lost'>> {
   const { id, stack, policy } = from;
-  if (id === to.id || (etc === 'keep' && existsSync(new EtcDirectory(device, stack, to.id).upper))) return undefined;
+  if (id === to.id) return { etc: undefined, lost: [] };
   const { pool } = device;
   const running = id === undefined ? undefined : await stackTree(pool, readDeployment(device, stack, id).images);
-  return prepareEtc({
+  const request = {
     ...{ device, stack, to, policy, dryRun: dryRun ?? false },
     from: id === undefined || running === undefined ? undefined : { id, tree: running },
-    openObject: (digest) => pool.openObject(digest),
-  });
+    openObject: (digest: Digest) => pool.openObject(digest),
+  };
+  return etc === 'keep' && existsSync(new EtcDirectory(device, stack, to.id).upper)
+    ? { etc: undefined, lost: await changesLostByRollback(request) }
+    : { etc: await prepareEtc(request), lost: [] };
 }
 
 /** The first entry, when it says what the plan wants, and its files are there. */
