@@ -1,5 +1,7 @@
 /** All kinds of files that are taken apart. The codec `unpacked` names them by their number here: another list is another codec. */
+
+import { bzImage } from './bzimage.ts';
 import type { Container } from './container.ts';
 import { gzip } from './gzip.ts';
 
-export const CONTAINERS: readonly Container[] = [gzip];
+export const CONTAINERS: readonly Container[] = [gzip, bzImage];
