@@ -79,8 +79,22 @@ export function oddityOf({ entry, names }: FlatEntry): Oddity {
   const links = entry.nlink - names;
   if (entry.type !== 'file' || entry.size === 0 || entry.content !== undefined) return { links, payload: undefined };
   const payload = entry.payload ?? '';
-  return { links, payload: payload === usualPayload(entry.digest) ? undefined : payload };
+  return { links, payload: isUsualPayload(payload, entry.digest) ? undefined : payload };
 }
+
+/** Without making the usual path: there is one for each file. */
+function isUsualPayload(payload: ByteString, digest: Digest | undefined): boolean {
+  if (digest === undefined) return payload === '';
+  return (
+    payload.length === digest.length + 1 &&
+    payload.charAt(DIRECTORY_DIGITS) === '/' &&
+    payload.startsWith(digest.slice(0, DIRECTORY_DIGITS)) &&
+    payload.endsWith(digest.slice(DIRECTORY_DIGITS))
+  );
+}
+
+/** Digits of a digest that name the directory of its object. */
+const DIRECTORY_DIGITS = 2;
 
 /** The path of an object as composefs spells it; none without a digest. */
 export function usualPayload(digest: Digest | undefined): ByteString {

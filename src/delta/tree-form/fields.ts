@@ -86,10 +86,13 @@ export const xattrsField: Field<Xattrs> = {
   codes: 'xattrCodes',
   values: 'xattrs',
   of: (entry) => nodeOf(entry).xattrs,
-  keyOf: (xattrs) =>
-    sorted(xattrs)
+  keyOf(xattrs) {
+    // As most files.
+    if (xattrs.size === 0) return '';
+    return sorted(xattrs)
       .map(([name, value]) => `${name.length} ${name}${value.length} ${fromBytes(value)}`)
-      .join(''),
+      .join('');
+  },
   write(values, xattrs) {
     values.varint(xattrs.size);
     for (const [name, value] of sorted(xattrs)) {

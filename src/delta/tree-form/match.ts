@@ -8,6 +8,7 @@ import { type FlatEntry, NO_ENTRY } from './entries.ts';
  * digits only (`/lib/modules/6.1.0-50/…` and `6.1.0-56`); else {@link NO_ENTRY}. Types always agree.
  */
 export function matchEntries(base: readonly FlatEntry[], entries: readonly FlatEntry[]): Int32Array {
+  if (base.length === 0) return new Int32Array(entries.length).fill(NO_ENTRY);
   const byPath = new Map<ByteString, number>();
   const oldPaths = pathsOf(base);
   oldPaths.forEach((path, index) => {

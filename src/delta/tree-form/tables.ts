@@ -24,6 +24,9 @@ export class TableWriter<Value> {
   readonly #values: ByteWriter;
   readonly #numbers: Map<string, number>;
   #last: string | undefined;
+  /** What the last entry was compared with, and its key: a form without an old tree compares all with one. */
+  #before: Entry | undefined;
+  #beforeKey = '';
 
   constructor(field: Field<Value>, columns: ColumnWriters, base: readonly FlatEntry[]) {
     this.#field = field;
@@ -36,7 +39,11 @@ export class TableWriter<Value> {
   write(entry: Entry, before: Entry): number {
     const value = this.#field.of(entry);
     const key = this.#field.keyOf(value);
-    if (key === this.#field.keyOf(this.#field.of(before))) return 0;
+    if (before !== this.#before) {
+      this.#before = before;
+      this.#beforeKey = this.#field.keyOf(this.#field.of(before));
+    }
+    if (key === this.#beforeKey) return 0;
     const number = this.#numbers.get(key);
     if (key === this.#last) {
       this.#codes.varint(VALUE_CODE.last);
