@@ -45,7 +45,8 @@ read_stack() {
 mount_stack() {
 	layers=$(mktemp -d /run/osupd-layers.XXXXXX)
 	layer=0
-	trap leave_layers EXIT
+	# 0 is EXIT, which the shell of klibc does not know by its name.
+	trap leave_layers 0
 	lower=
 	for digest in $1; do
 		# Without ACLs in the image (bit 0 of the composefs header's flags) the kernel need not look for them.
@@ -59,7 +60,7 @@ mount_stack() {
 	done
 	attempt mount -t overlay -o "ro,metacopy=on,redirect_dir=on,xino=on${4:+,verity=$4},lowerdir=$lower::objects" "$2" "$3" ||
 		fail "the stack" "$3" "$said"
-	trap - EXIT
+	trap - 0
 	leave_layers
 }
 
