@@ -1,5 +1,5 @@
 /** Makes a disk from a repository that boots: partitions, boot loader, pool, first deployment, its /etc and /var, boot entry. */
-import { cpSync, mkdirSync } from 'node:fs';
+import { cpSync, mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { OsupdError } from '../core/errors.ts';
 import type { Progress } from '../core/progress.ts';
@@ -120,8 +120,11 @@ async function fill(disk: TargetDisk, plan: DiskPlan, request: FillRequest): Pro
   const { deployment, summary } = await deploy(device, request);
   const tree = await stackTree(device.pool, deployment.images);
   await fillState(state, device, deployment, tree, { ...request, espUuid: plan.esp.uuid });
-  await using esp = await makeEsp(disk, plan.esp);
-  const entry = await makeBootable(esp, device, deployment, tree, request);
+  const content = join(device.pool.stagingDirectory, 'esp');
+  mkdirSync(content);
+  const entry = await makeBootable(content, device, deployment, tree, request);
+  await makeEsp(disk, plan.esp, content);
+  rmSync(content, { recursive: true });
   await makeCurrent(device, deployment.stack, deployment.id, () => {});
   return { deployment, summary, entry };
 }
@@ -166,15 +169,15 @@ async function fillState(
   await writeFileDurably(join(upper, 'fstab'), table);
 }
 
-/** Boot loader and entry. The entry is not counted: there is nothing to fall back to, and a counted one would be given up. */
+/** What the ESP is to hold: boot loader and entry, in a directory. The entry is not counted: there is nothing to fall back to, and a counted one would be given up. */
 async function makeBootable(
-  esp: MountedPart,
+  directory: string,
   device: DeviceRoot,
   deployment: Deployment,
   tree: Tree,
   { words, architecture }: FillRequest,
 ): Promise<string> {
-  const boot = openBootPartition(esp.directory);
+  const boot = openBootPartition(directory);
   await writeBootLoader(boot, findBootLoader(tree, architecture), architecture, device.pool);
   const entry = await writeBootEntry({
     ...{ device, boot, deployment, title: titleOf(deployment) },

@@ -6,6 +6,7 @@ import { isSystemError, OsupdError, toOsupdError } from '../core/errors.ts';
 const PACKAGES: Readonly<Record<string, string>> = {
   sfdisk: 'fdisk',
   'mkfs.vfat': 'dosfstools',
+  mcopy: 'mtools',
   'mkfs.ext4': 'e2fsprogs',
   'mkfs.btrfs': 'btrfs-progs',
   'mkfs.xfs': 'xfsprogs',
