@@ -5,6 +5,7 @@ import { childOf, metadataFields, sameContent } from './compare-nodes.ts';
 import { EtcDirectory } from './etc-directory.ts';
 import { type EtcRequest, type EtcSide, etcOf, planEtc } from './prepare-etc.ts';
 import type { EtcChangeKind } from './report.ts';
+import { untilAtRest } from './until-at-rest.ts';
 import { emptyCopy, readUpper, shownTree } from './upper.ts';
 
 /** A name below /etc that is not as it was. */
@@ -26,7 +27,7 @@ export async function localChanges(
   deployment: EtcSide,
 ): Promise<EtcChange[]> {
   const lower = etcOf(deployment);
-  const upper = await readUpper(new EtcDirectory(device, stack, deployment.id).upper);
+  const upper = await untilAtRest(() => readUpper(new EtcDirectory(device, stack, deployment.id).upper));
   return upper === undefined ? [] : changesOf(lower, shownTree(lower, upper));
 }
 
@@ -38,9 +39,9 @@ export async function changesLostByRollback(request: EtcRequest): Promise<EtcCha
   const { device, stack, from, to } = request;
   if (from === undefined || request.policy === 'volatile') return [];
   const lower = etcOf(from);
-  const upper = await readUpper(new EtcDirectory(device, stack, from.id).upper);
+  const upper = await untilAtRest(() => readUpper(new EtcDirectory(device, stack, from.id).upper));
   // What the merge from there to here makes is what the other one has, too.
-  const shared = await planEtc({ ...request, from: to, to: from });
+  const shared = await untilAtRest(() => planEtc({ ...request, from: to, to: from }));
   return changesOf(shownTree(lower, shared.upper), shownTree(lower, upper ?? emptyCopy(lower)));
 }
 

@@ -40,6 +40,15 @@ export function mergeAccounts(file: AccountFile, old: string, local: string, nex
   };
 }
 
+/** Names of passwd or group that have another ID than before, in words. What they own outside the image does not follow. */
+export function renumbered(before: string, after: string): string[] {
+  const was = recordsOf(before);
+  return [...recordsOf(after)].flatMap(([name, lines]) => {
+    const [old, now] = [was.get(name)?.[0]?.split(':')[2], lines[0]?.split(':')[2]];
+    return old === undefined || now === undefined || old === now ? [] : [`${name}: ${old} to ${now}`];
+  });
+}
+
 /** The lines of each name: one, but for subuid and subgid. */
 function recordsOf(text: string): Map<string, string[]> {
   const records = new Map<string, string[]>();

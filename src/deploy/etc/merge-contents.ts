@@ -48,7 +48,8 @@ export async function mergeContents(
   return { node: withContent(local, next, toBytes(merged.text)), conflicts, sameIds };
 }
 
-function isReadable(file: FileNode): boolean {
+/** Whether a file is small enough to be merged, and its content can be had. */
+export function isReadable(file: FileNode): boolean {
   const isNamed = file.size === 0 || [file.content, file.source, file.digest].some((each) => each !== undefined);
   return isNamed && file.size <= MAX_MERGED_TEXT_BYTES;
 }

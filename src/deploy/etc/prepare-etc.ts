@@ -6,7 +6,7 @@
  */
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { type ByteString, fromText, toText } from '../../core/bytes.ts';
+import { type ByteString, fromBytes, fromText, toText } from '../../core/bytes.ts';
 import { OsupdError, toOsupdError } from '../../core/errors.ts';
 import { syncFileSystem } from '../../sys/durable.ts';
 import { readMounts } from '../../sys/mountinfo.ts';
@@ -14,11 +14,15 @@ import { type DirectoryNode, EPOCH, type FileNode, nodeOf, type Tree } from '../
 import type { EtcPolicy } from '../configuration-file.ts';
 import type { DeviceRoot } from '../device.ts';
 import { type OpenContent, TreeWriter } from '../write-tree.ts';
+import { childOf } from './compare-nodes.ts';
 import { EtcDirectory } from './etc-directory.ts';
+import { renumbered } from './merge-accounts.ts';
+import { isReadable } from './merge-contents.ts';
 import { mergeEtc } from './merge-trees.ts';
 import { readContent } from './read-content.ts';
-import { type EtcReport, plainEtcReport } from './report.ts';
-import { emptyCopy, readUpper } from './upper.ts';
+import { type EtcConflict, type EtcReport, plainEtcReport } from './report.ts';
+import { untilAtRest } from './until-at-rest.ts';
+import { emptyCopy, readUpper, shownTree } from './upper.ts';
 
 /** A deployment and what its images show together. */
 export interface EtcSide {
@@ -38,9 +42,6 @@ export interface EtcRequest {
   readonly openObject: OpenContent;
 }
 
-/** /etc is in use while it is read: so often is it read again when something in it changed. */
-const ATTEMPTS = 5;
-
 /**
  * Makes `ROOT/etc/STACK/ID/` of the deployment `to`, or makes it anew. Done again, it gives the same. With the policy
  * `volatile`, there is nothing to make. The caller holds the device's lock (but for a dry run).
@@ -53,23 +54,25 @@ export async function prepareEtc(request: EtcRequest): Promise<EtcReport> {
   const empty = { stack, from: from?.id ?? null, to: to.id, policy };
   if (policy === 'volatile') return { ...empty, conflicts: [], merged: [], kept: [], dropped: [] };
   const directory = new EtcDirectory(device, stack, to.id);
-  for (let attempt = 1; ; attempt++) {
-    try {
+  try {
+    return await untilAtRest(async () => {
       const plan = await planEtc(request);
-      const conflicts = plan.report.conflicts.map((conflict) => {
-        const below = conflict.path.slice('/etc/'.length);
-        return plan.defaults.has(below)
-          ? { ...conflict, newDefault: toText(`${fromText(directory.defaults)}/${below}`) }
-          : conflict;
-      });
-      const report = { ...plan.report, conflicts };
+      const report = { ...plan.report, conflicts: withDefaults(plan, directory) };
       if (!request.dryRun) await writeEtc(directory, { ...plan, report }, request.openObject);
       return report;
-    } catch (error) {
-      const known = toOsupdError(error, directory.path);
-      if (known.code !== 'changed-while-read' || attempt === ATTEMPTS) throw known;
-    }
+    });
+  } catch (error) {
+    throw toOsupdError(error, directory.path);
   }
+}
+
+/** The conflicts, with where their new defaults are going to be. */
+function withDefaults({ report, defaults }: EtcPlan, directory: EtcDirectory): EtcConflict[] {
+  return report.conflicts.map((conflict) => {
+    const below = conflict.path.slice('/etc/'.length);
+    if (!defaults.has(below)) return conflict;
+    return { ...conflict, newDefault: toText(`${fromText(directory.defaults)}/${below}`) };
+  });
 }
 
 export interface EtcPlan {
@@ -88,8 +91,21 @@ export async function planEtc({ device, stack, from, to, policy, openObject }: E
   // Without an upper there are no local changes: /etc shows its default.
   const upper = local ?? emptyCopy(old ?? next);
   const merged = await mergeEtc(old, upper, next, policy, (file) => readContent(file, openObject));
+  const before = old && shownTree(old, upper);
+  for (const file of ['passwd', 'group'] as const) {
+    const texts = [before, shownTree(next, merged.upper)].map((shown) => readAccounts(shown, file, openObject));
+    const [was = '', is = ''] = await Promise.all(texts);
+    for (const detail of renumbered(was, is))
+      merged.lists.conflicts.push({ path: `/etc/${file}`, reason: 'renumbered', detail });
+  }
   const report = { stack, from: from?.id ?? null, to: to.id, policy, ...merged.lists };
   return { report, upper: merged.upper, defaults: merged.defaults };
+}
+
+/** An account file as it shows; empty when there is none that can be read. */
+async function readAccounts(shown: DirectoryNode | undefined, name: string, open: OpenContent): Promise<ByteString> {
+  const file = childOf(shown, name);
+  return file?.type === 'file' && isReadable(file) ? fromBytes(await readContent(file, open)) : '';
 }
 
 /** The /etc of a deployment's tree. @throws OsupdError `invalid-tree` where it has none. */

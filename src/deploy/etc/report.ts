@@ -35,7 +35,7 @@ interface DroppedChange {
   readonly reason: DropReason;
 }
 
-/** In every case the local version stays. */
+/** In all cases but the last the local version stays. */
 type ConflictReason =
   /** Both changed, and not in different lines of a text. */
   | 'both-changed'
@@ -52,7 +52,9 @@ type ConflictReason =
   /** One line of an account file was changed by both; the rest of the file is merged. */
   | 'account'
   /** Two names of an account file have one ID, of which one came with the new default. Both stay. */
-  | 'same-id';
+  | 'same-id'
+  /** A name has another ID in the new default, which is taken; what it owns in /var and elsewhere keeps the old number. */
+  | 'renumbered';
 
 export interface EtcConflict {
   readonly path: ByteString;
@@ -96,6 +98,7 @@ const CONFLICT_TEXT: Readonly<Record<ConflictReason, string>> = {
   metadata: 'changed here and by the new default',
   account: 'this account was changed here and by the new default',
   'same-id': 'two accounts with one ID',
+  renumbered: 'an account gets another ID; its files in /var and /home keep the old one',
 };
 
 const DROP_TEXT: Readonly<Record<DropReason, string>> = {

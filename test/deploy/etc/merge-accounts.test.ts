@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { mergeAccounts } from '../../../src/deploy/etc/merge-accounts.ts';
+import { mergeAccounts, renumbered } from '../../../src/deploy/etc/merge-accounts.ts';
 
 const OLD = 'root:x:0:0:root:/root:/bin/bash\ndaemon:x:1:1::/:/usr/sbin/nologin\n';
 const ALICE = 'alice:x:1000:1000:Alice:/home/alice:/bin/bash\n';
@@ -82,5 +82,9 @@ describe('account files', () => {
 
   it('leave the lines of NIS at the end', () => {
     expect(mergeAccounts('passwd', OLD, `${OLD}+::::::\n`, OLD + CHRONY).text).toBe(`${OLD}${CHRONY}+::::::\n`);
+  });
+
+  it('list names that have another ID than before', () => {
+    expect(renumbered(OLD + CHRONY, OLD + CHRONY.replace('105', '106') + ALICE)).toEqual(['_chrony: 105 to 106']);
   });
 });

@@ -165,6 +165,13 @@ name'`;
     expect(report.dropped).toEqual([{ path: '/etc/ld.so.cache', reason: 'generated' }]);
   });
 
+  it('lists system users that have another ID in the new default', async () => {
+    sh(`echo '_new:x:998:998::/:/bin/false' >> passwd`, etc.old);
+    change(`echo 'alice:x:1000:1000::/home/alice:/bin/sh' >> passwd`, `echo '_new:x:997:997::/:/bin/false' >> passwd`);
+    const report = await prepare();
+    expect(report.conflicts).toEqual([{ path: '/etc/passwd', reason: 'renumbered', detail: '_new: 998 to 997' }]);
+  });
+
   it('a directory that was replaced hides the new default of it, and says so', async () => {
     change(`rm -r conf.d; mkdir conf.d; printf mine > conf.d/mine`, `printf three > conf.d/three`);
     const report = await prepare();
