@@ -34,9 +34,9 @@ const NEED_CONTENT: ReadonlySet<ProblemType> = new Set([
   'unreadable-object',
 ]);
 
-/** True where something can be done about some problems. */
-export function isMendable({ type }: Problem): boolean {
-  return type !== 'foreign-file' && type !== 'still-read';
+/** True where something can be done about a problem. @param round from 0: what somebody still has open stays so in the next round. */
+export function isMendable({ type }: Problem, round: number): boolean {
+  return type !== 'foreign-file' && (type !== 'still-read' || round === 0);
 }
 
 /** Mends what can be; the caller holds the device's lock, and checks again. */

@@ -5,7 +5,7 @@
 import type { Digest } from '../core/digest.ts';
 import { OsupdError } from '../core/errors.ts';
 import type { Progress } from '../core/progress.ts';
-import { replacedInUse } from '../objects/replaced-files.ts';
+import { settleReplacedObjects } from '../objects/replaced-files.ts';
 import { type SweepResult, sweep } from '../objects/sweep.ts';
 import { DownloadCache } from '../pull/download-cache.ts';
 import { type BootSession, bootedId } from './boot/session.ts';
@@ -58,7 +58,7 @@ export async function collectGarbage(
   const images = new Set<Digest>([...needed, ...imagesOfMounts(device.pool, { dryRun })]);
   const objects = await objectsOfImages(device.pool, images);
   if (!dryRun) {
-    replacedInUse(device.pool.stagingDirectory, 'objects');
+    settleReplacedObjects(device.pool.stagingDirectory);
     for (const { stack, id } of old) removeDeployment(device, stack, id, session);
     for (const stack of stacks) removeLeftEtc(device, stack);
     clearUnfinished(device);

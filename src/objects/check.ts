@@ -9,7 +9,7 @@ import type { Amount } from './ingest.ts';
 import { ObjectWorkers } from './object-workers.ts';
 import type { Pool } from './pool.ts';
 import type { Problem } from './problem.ts';
-import { replacedInUse } from './replaced-files.ts';
+import { replacedInUse, replacedObjects } from './replaced-files.ts';
 import { idleAreas, keepSweepsAway } from './staging.ts';
 
 export interface CheckOptions {
@@ -63,19 +63,20 @@ export async function* checkPool(pool: Pool, options: CheckOptions): AsyncGenera
     const detail = 'unfinished work of a process that died; the next build or pull finishes it';
     yield { type: 'leftover', path: relative(pool, directory), detail, images: [] };
   }
-  for (const kind of ['images', 'objects'] as const) {
-    for (const digest of replacedInUse(pool.stagingDirectory, kind, { dryRun: true })) {
-      const path = relative(pool, kind === 'images' ? pool.imagePath(digest) : pool.objectPath(digest));
-      yield {
-        type: 'still-read',
-        path,
-        digest,
-        detail: 'it was repaired, but the old file is still in use',
-        images: [],
-      };
-    }
-  }
+  yield* stillRead(pool);
   return { images, objects: { count: objects.length, bytes: objects.reduce((sum, { size }) => sum + size, 0) } };
+}
+
+function* stillRead(pool: Pool): Generator<Problem> {
+  const staging = pool.stagingDirectory;
+  for (const digest of replacedInUse(staging, 'images', { dryRun: true })) {
+    const detail = 'it was repaired, but a mount keeps the old file until it is switched';
+    yield { type: 'still-read', path: relative(pool, pool.imagePath(digest)), digest, detail, images: [] };
+  }
+  for (const digest of replacedObjects(staging)) {
+    const detail = 'it was repaired, but what had it open reads the old content';
+    yield { type: 'still-read', path: relative(pool, pool.objectPath(digest)), digest, detail, images: [] };
+  }
 }
 
 async function* checkImages(

@@ -8,7 +8,7 @@ import { hashFiles } from './hash-files.ts';
 import { ObjectBatch } from './ingest.ts';
 import { makeDirectory, type Pool } from './pool.ts';
 import type { Problem } from './problem.ts';
-import { keepWhileUsed } from './replaced-files.ts';
+import { keepWhileUsed, settleReplacedObjects } from './replaced-files.ts';
 import { OBJECT_MODE } from './staged-file.ts';
 import { lockOutWriters } from './staging.ts';
 
@@ -27,6 +27,7 @@ export async function mendPool(pool: Pool, problems: readonly Problem[], needed:
         throw toOsupdError(error, join(pool.directory, problem.path));
       }
     }
+    settleReplacedObjects(pool.stagingDirectory);
     syncFileSystem(pool.directory);
   }
   if (problems.some(({ type }) => type === 'leftover')) await (await ObjectBatch.open(pool)).close();

@@ -75,6 +75,6 @@ export function remedyOf({ type, images }: Problem): string {
     case 'damaged-deployment':
       return `${REPAIR} writes it again where it can; else "osupd undeploy" it, then "osupd pull"`;
     case 'still-read':
-      return 'restart the processes that have it open';
+      return `restart what uses it, then ${REPAIR}`;
   }
 }

@@ -8,6 +8,7 @@ import { linkSync, mkdirSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Digest, isDigest } from '../core/digest.ts';
 import { isSystemError, OsupdError, toOsupdError } from '../core/errors.ts';
+import { dropUnusedInodes } from '../sys/kernel-caches.ts';
 import { isOpenElsewhere } from '../sys/open-elsewhere.ts';
 
 export type ReplacedKind = 'images' | 'objects';
@@ -52,6 +53,22 @@ export function keepName(staging: string, kind: ReplacedKind, digest: Digest, pa
   } catch (error) {
     throw toOsupdError(error, path);
   }
+}
+
+/**
+ * Objects that were replaced and that processes still read as they were, because they have them open. For all others the mounts
+ * look again. Where the kernel does not forget the old inodes, all stay.
+ */
+export function settleReplacedObjects(staging: string): Digest[] {
+  if (list(staging, 'objects').length === 0) return [];
+  // Who closes a file after this leaves its old inode remembered: it is asked for once more the next time.
+  const dryRun = !dropUnusedInodes();
+  return replacedInUse(staging, 'objects', { dryRun });
+}
+
+/** Every replaced object that was not settled. */
+export function replacedObjects(staging: string): Digest[] {
+  return [...new Set(list(staging, 'objects').map(({ digest }) => digest))];
 }
 
 /** Replaced files that may still be used. Also those that nobody uses any more lose their names here, unless `dryRun`. */

@@ -1,11 +1,10 @@
 /** Mends a pool: fetches exactly what is damaged or missing, checks it, and puts it in place of what was there. */
-import { writeFileSync } from 'node:fs';
 import type { Digest } from '../core/digest.ts';
-import { type ErrorCode, isSystemError, OsupdError } from '../core/errors.ts';
+import { type ErrorCode, OsupdError } from '../core/errors.ts';
 import type { Progress } from '../core/progress.ts';
 import { ObjectBatch } from '../objects/ingest.ts';
 import type { Pool } from '../objects/pool.ts';
-import { keepName, replacedInUse } from '../objects/replaced-files.ts';
+import { keepName, settleReplacedObjects } from '../objects/replaced-files.ts';
 import type { Source } from '../transport/source.ts';
 import type { ObjectReference } from '../tree/references.ts';
 import { DownloadCache } from './download-cache.ts';
@@ -71,21 +70,9 @@ export async function repairPool(
     }
     advance();
   }
-  if (replaced.length > 0) dropKernelCaches();
   progress({ kind: 'finish', step, done });
-  return { failed, stillRead: replacedInUse(pool.stagingDirectory, 'objects') };
+  return { failed, stillRead: settleReplacedObjects(pool.stagingDirectory) };
 }
 
 /** The repository does not have it any more, or has other content under the name. */
 const NOT_TO_BE_HAD: readonly ErrorCode[] = ['not-found', 'verification-failed', 'damaged-repository'];
-
-/** An overlay mount keeps the inode of an object that was replaced; dropping unused inodes makes it look again. */
-function dropKernelCaches(): void {
-  try {
-    writeFileSync('/proc/sys/vm/drop_caches', '2');
-  } catch (error) {
-    // Without root, or in a container, mounts that are in use show the repaired object after the next switch.
-    if (!isSystemError(error, 'EACCES') && !isSystemError(error, 'EROFS') && !isSystemError(error, 'EPERM'))
-      throw error;
-  }
-}

@@ -174,7 +174,7 @@ async function repair(subject: Subject, output: Output, context: CliContext): Pr
   const totals = { fetched: 0, downloaded: 0 };
   let findings = await check(subject, true, output, context);
   // Once more after an image came back: only then is it known which objects it names.
-  for (let round = 0; round < 3 && findings.problems.some(isMendable); round++) {
+  for (let round = 0; round < 3 && findings.problems.some((each) => isMendable(each, round)); round++) {
     await mendProblems(subject, findings.problems, totals, output, context);
     output.note('checking again');
     findings = await check(subject, true, output, context);
