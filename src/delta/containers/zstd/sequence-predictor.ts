@@ -13,8 +13,11 @@ export interface SequencePredictor {
   startBlock(bytes: Uint8Array, start: number, end: number, offsets: OffsetHistory): void;
   /** Foretells the next sequence; false: only literals follow. It goes on from there, if it is not corrected. */
   next(): boolean;
-  /** What was foretold is wrong: the sequence ends at `end`, and leaves these offsets. */
-  correct(end: number, offsets: OffsetHistory): void;
+  /**
+   * What was foretold is wrong: there is another sequence, which ends at `end` and leaves these offsets, or, where its lengths and
+   * offset are zero, a block that ends there.
+   */
+  correct(end: number, offsets: OffsetHistory, literalLength: number, matchLength: number, offset: number): void;
   /** Everything moves to an index that is less by `by`. */
   move(by: number): void;
 }

@@ -52,7 +52,7 @@ export function writeSettings(writer: ByteWriter, { parameters, isLater, section
 }
 
 const MIN_LOG = 6;
-const MAX_SEARCH_LOG = 10;
+const MAX_SEARCH_LOG = 13;
 const MAX_TARGET_LENGTH = 1 << 17;
 
 /** @throws OsupdError `damaged-delta` */

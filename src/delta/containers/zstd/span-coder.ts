@@ -151,7 +151,7 @@ export class SpanCoder {
     const predictor = this.#predictor;
     let at = start;
     while (at < end && predictor.next()) at += predictor.literalLength + predictor.matchLength;
-    if (end < spanEnd && at !== end) predictor.correct(end, this.#known);
+    if (end < spanEnd && at !== end) predictor.correct(end, this.#known, 0, 0, 0);
   }
 
   /** Codes the sequences of a block. */
@@ -192,10 +192,20 @@ export class SpanCoder {
       }
       this.#missed++;
       if (fits && models.flag(FLAGS.end, 0, isEnd)) break;
+      isMissed = false;
       at += this.#correct(at, end, fits, here);
-      if (isForetold) predictor.correct(at, this.#known);
+      const last = sequences.count - 1;
+      if (isForetold)
+        predictor.correct(
+          at,
+          this.#known,
+          sequences.literalLengths[last]!,
+          sequences.matchLengths[last]!,
+          sequences.offsets[last]!,
+        );
     }
-    if (isForetold && end < spanEnd && (at !== end || isMissed)) predictor.correct(end, this.#known);
+    const isCut = end < spanEnd && at !== end;
+    if (isForetold && (isCut || isMissed)) predictor.correct(end, this.#known, 0, 0, 0);
   }
 
   /** Codes a sequence that is not as foretold. @returns how many bytes it covers. */
