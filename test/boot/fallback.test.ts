@@ -1,6 +1,6 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { beforeAll, expect, it } from 'vitest';
+import { beforeAll, expect, it, vi } from 'vitest';
 import { bootState, copyDisk } from '../helpers/boot-state.ts';
 import { bootScript, INITRAMFS_FILES } from '../helpers/initramfs-files.ts';
 import { describeWith } from '../helpers/requirements.ts';
@@ -8,6 +8,9 @@ import { temporaryDirectory } from '../helpers/temporary.ts';
 import { jobArchive, Machine, runMachine, USUAL_ARGUMENTS } from '../helpers/virtual-machine.ts';
 import { EspImage } from '../helpers/virtual-machine-esp.ts';
 import { machineKit } from '../helpers/virtual-machine-kit.ts';
+
+// Machines are slow where others have the processors.
+vi.setConfig({ testTimeout: 300_000, hookTimeout: 300_000 });
 
 describeWith(['root', 'qemu-system-x86_64', 'mkfs.vfat', 'mcopy', 'fsverity'], 'a start that fails', () => {
   const directory = temporaryDirectory();
@@ -43,7 +46,7 @@ describeWith(['root', 'qemu-system-x86_64', 'mkfs.vfat', 'mcopy', 'fsverity'], '
     expect(status, log).toBe(0);
     expect(log).toMatch(/osupd: the stack file: .*its SHA-256 is.*starting again in 1 s.*SYSTEM-UP as process 1/s);
     expect(esp.list('loader/entries').sort()).toEqual(['osupd-system-1-x.conf', 'osupd-system-2-x+0-1.conf']);
-  }, 300_000);
+  });
 
   it('is no harm when the power fails while the system runs', async () => {
     const disk = copyDisk(state.disk);
@@ -54,5 +57,5 @@ describeWith(['root', 'qemu-system-x86_64', 'mkfs.vfat', 'mcopy', 'fsverity'], '
     const { log, status } = await runMachine(options);
     expect(status, log).toBe(0);
     expect(log).toContain('can write /etc/written');
-  }, 300_000);
+  });
 });

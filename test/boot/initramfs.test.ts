@@ -1,9 +1,12 @@
-import { beforeAll, expect, it } from 'vitest';
+import { beforeAll, expect, it, vi } from 'vitest';
 import { bootState, copyDisk, debugfs, flipBit } from '../helpers/boot-state.ts';
 import { bootScript, INITRAMFS_FILES } from '../helpers/initramfs-files.ts';
 import { describeWith } from '../helpers/requirements.ts';
 import { temporaryDirectory } from '../helpers/temporary.ts';
 import { runMachine } from '../helpers/virtual-machine.ts';
+
+// Machines are slow where others have the processors.
+vi.setConfig({ testTimeout: 300_000, hookTimeout: 300_000 });
 
 const ZEROS = '0'.repeat(64);
 
