@@ -19,6 +19,7 @@ const LOADER = `# Written by osupd, once; docs/boot.md explains it.
 if [ ! -s ($root)/${LOADER_FILE} ]; then search --no-floppy --file --set=root /${LOADER_FILE}; fi
 set osupd_root=$root
 export osupd_root
+if [ -z "$timeout" ]; then set timeout=3; fi
 if [ -s ($osupd_root)/${ENVIRONMENT_FILE} ]; then
   load_env --file ($osupd_root)/${ENVIRONMENT_FILE} osupd_generation osupd_left
 fi
