@@ -64,6 +64,8 @@ export async function markGood(session: BootSession): Promise<MarkedGood> {
   const counted = boot.entries(stack).filter((entry) => entry.id === id && entry.left !== undefined);
   const [first] = counted;
   if (first !== undefined) stopCounting(session, first, counted);
+  // Also where a cut came between entry and menu: GRUB would count on.
+  if (usesGrub(session)) writeGrubMenu(boot, boot.entries());
   const isCurrent = recoverLinks(device, stack).current === id;
   await makeCurrent(device, stack, id, () => {});
   forgetFailed(device, stack, { images });
@@ -125,5 +127,4 @@ function stopCounting(session: BootSession, entry: BootEntry, counted: readonly 
   const path = `${ENTRIES_DIRECTORY}/${entryFile(name)}`;
   if ((boot.sizeOf(path) ?? 0) === 0) boot.writeText(path, formatEntry(name, contents));
   for (const { file } of counted) boot.remove(`${ENTRIES_DIRECTORY}/${file}`);
-  if (usesGrub(session)) writeGrubMenu(boot, boot.entries());
 }
