@@ -38,7 +38,9 @@ export async function faultsOf(
       faults.push(`osupd ${args.join(' ')} after osupd ${command.join(' ')}: ${JSON.stringify(result)}`);
     return result;
   };
-  await run([0, 3], ...command);
+  // Nothing new, nothing waits; or there is nothing to go back to.
+  const nothingToDo = command[0] === 'rollback' && links.rollback === undefined ? 5 : 3;
+  await run([0, nothingToDo], ...command);
   await run([0], 'fsck');
   faults.push(...brokenInvariants(root), ...(await deploymentFaults(root, await laboratory.links(), false)));
   if (boots) faults.push(...bootFaults(laboratory));
