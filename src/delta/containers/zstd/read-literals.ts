@@ -40,7 +40,9 @@ export class LiteralsReader {
     if (size > MAX_BLOCK_BYTES || length > end - at) throw notZstd('literals that are too long');
     if (mode === LITERALS_RLE) this.literals.fill(bytes[at]!, 0, size);
     else this.literals.set(bytes.subarray(at, at + size));
-    return { form: { mode, sizeFormat, description: undefined }, size, end: at + length };
+    // One byte has the size's lowest bit in the place of the format's second one.
+    const form = { mode, sizeFormat: headerBytes === 1 ? 0 : sizeFormat, description: undefined };
+    return { form, size, end: at + length };
   }
 
   #coded(bytes: Uint8Array, start: number, end: number, mode: number, sizeFormat: number): LiteralsSection {
