@@ -3,8 +3,10 @@ import type { Digest } from '../core/digest.ts';
 import { OsupdError } from '../core/errors.ts';
 import { type DeltaHead, readHead } from '../delta/head.ts';
 import { planRecords } from '../delta/plan.ts';
+import { rebuildImages } from '../delta/rebuild.ts';
 import type { DeltaEntry } from '../repository/delta-index.ts';
 import type { Release } from '../repository/release.ts';
+import type { ObjectReference } from '../tree/references.ts';
 import {
   type Candidate,
   type DeltaStep,
@@ -37,9 +39,9 @@ export async function examineRoute(route: Route, release: Release, context: Plan
     }
   }
   const image = images.get(release.image.digest) as Uint8Array;
-  const objects = objectsOfImage(release.image.digest, image, context);
+  const objects = await objectsOfImage(release.image.digest, image, context);
   const missing = objects.filter(({ digest, size }) => !context.has(digest, size));
-  const { steps, singles, bases } = planSteps(deltas, images, new Set(missing.map(({ digest }) => digest)), context);
+  const { steps, singles, bases } = planSteps(deltas, new Set(missing.map(({ digest }) => digest)), context);
   if (bases.size > 0) {
     const gone = new OsupdError('damaged-store', `${bases.size} objects that it builds on are missing`);
     leaveDelta(route[0] as DeltaEntry, gone, context);
@@ -62,7 +64,9 @@ async function openDelta(entry: DeltaEntry, images: Map<Digest, Uint8Array>, con
   for (const image of entry.from) {
     if (!images.has(image)) images.set(image, await context.pool.readImage(image));
   }
-  for (const [digest, bytes] of await head.rebuildImages(images)) images.set(digest, bytes);
+  const rebuilt = await rebuildImages(head, images);
+  for (const [digest, bytes] of rebuilt.images) images.set(digest, bytes);
+  for (const [digest, objects] of rebuilt.objects) context.objects.set(digest, objects);
   const absent = entry.to.find((image) => !images.has(image));
   if (absent === undefined) return head;
   throw new OsupdError('damaged-delta', `it does not lead to image ${absent}, as its index says`);
@@ -71,12 +75,11 @@ async function openDelta(entry: DeltaEntry, images: Map<Digest, Uint8Array>, con
 /** Which records each delta must give; which objects none of them has; which bases are not there at all. */
 function planSteps(
   deltas: readonly OpenDelta[],
-  images: ReadonlyMap<Digest, Uint8Array>,
   wanted: ReadonlySet<Digest>,
   context: PlanContext,
 ): { steps: DeltaStep[]; singles: ReadonlySet<Digest>; bases: ReadonlySet<Digest> } {
   const there = (digest: Digest) => context.has(digest);
-  const named = (digest: Digest) => objectsOfImage(digest, images.get(digest) as Uint8Array, context);
+  const named = (digest: Digest) => context.objects.get(digest) as readonly ObjectReference[];
   const steps: DeltaStep[] = [];
   let singles = wanted;
   let bases: ReadonlySet<Digest> = new Set();

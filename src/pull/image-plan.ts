@@ -72,7 +72,7 @@ function leastOfSingles(release: Release, missing: readonly ObjectReference[] | 
 
 async function planSingles(release: Release, known: Candidate | undefined, context: PlanContext): Promise<Candidate> {
   const image = known?.image ?? (await context.files.image(release));
-  const objects = objectsOfImage(release.image.digest, image, context);
+  const objects = await objectsOfImage(release.image.digest, image, context);
   const missing = objects.filter(({ digest, size }) => !context.has(digest, size));
   const singles = await withStoredSizes(missing, objects, release, context);
   const bytes = singles.reduce((sum, { stored = 0 }) => sum + stored, 0);

@@ -3,11 +3,11 @@ import type { Digest } from '../core/digest.ts';
 import { type ErrorCode, OsupdError } from '../core/errors.ts';
 import type { Progress } from '../core/progress.ts';
 import type { DeltaPlan } from '../delta/plan.ts';
-import { decodeImage } from '../image/read.ts';
+import { listObjects } from '../delta/rebuild.ts';
 import type { Pool } from '../objects/pool.ts';
 import type { DeltaEntry } from '../repository/delta-index.ts';
 import type { Release } from '../repository/release.ts';
-import { type ObjectReference, objectsOf } from '../tree/references.ts';
+import type { ObjectReference } from '../tree/references.ts';
 import type { RepositoryFiles } from './repository-files.ts';
 import type { SingleObject } from './single-objects.ts';
 import type { Trust } from './trust.ts';
@@ -28,12 +28,12 @@ export interface PlanContext {
 }
 
 /** The objects that an image names, in its order. @throws OsupdError `damaged-image` */
-export function objectsOfImage(
+export async function objectsOfImage(
   digest: Digest,
   bytes: Uint8Array,
   { objects }: PlanContext,
-): readonly ObjectReference[] {
-  const known = objects.get(digest) ?? objectsOf(decodeImage(bytes, digest));
+): Promise<readonly ObjectReference[]> {
+  const known = objects.get(digest) ?? (await listObjects(digest, bytes));
   objects.set(digest, known);
   return known;
 }

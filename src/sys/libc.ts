@@ -43,6 +43,8 @@ export interface Libc {
   ioprioSet(which: number, who: number, priority: number): number;
   /** Of glibc alone; gives 1, or 0 on failure. */
   readonly mallopt: ((parameter: number, value: number) => number) | undefined;
+  /** Of glibc alone; gives 1 when memory went back to the system. */
+  readonly mallocTrim: ((pad: number) => number) | undefined;
 }
 
 /** System call numbers; from 424 on they are equal on all architectures. */
@@ -113,7 +115,12 @@ function load(): Libc {
       const number = IOPRIO_SET[process.arch];
       return number === undefined ? -1 : Number(ioprioSet(number, which, who, priority));
     },
-    mallopt: isGlibc(library) ? library.func('int mallopt(int parameter, int value)') : undefined,
+    ...(isGlibc(library)
+      ? {
+          mallopt: library.func('int mallopt(int parameter, int value)'),
+          mallocTrim: library.func('int malloc_trim(size_t pad)'),
+        }
+      : { mallopt: undefined, mallocTrim: undefined }),
     mknodat: (directory, path, mode, device) => Number(mknodat(numbers.mknodat, directory, path, mode, device)),
     renameat2: (oldDirectory, oldPath, newDirectory, newPath, flags) =>
       Number(renameat2(numbers.renameat2, oldDirectory, oldPath, newDirectory, newPath, flags)),
