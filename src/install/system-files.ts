@@ -49,7 +49,7 @@ export function fileSystemTable(tree: Tree, espUuid: string): string {
       remedy: 'make a directory /efi in the tree and build the image again',
     });
   }
-  const options = 'umask=0077,nofail,x-systemd.device-timeout=30s';
+  const options = 'umask=0077,nofail,x-systemd.before=osupd-mark-good.service';
   return [
     '# Written by osupd install. What is not here comes with the system: / and /etc are mounted by the initramfs.',
     `PARTUUID=${espUuid.toLowerCase()} /${place} vfat ${options} 0 2`,
