@@ -40,6 +40,8 @@ export interface Seeker extends ObjectReference {
   readonly sketch: Sketch | undefined;
   /** Old objects by name, the best first. */
   readonly named: readonly ObjectReference[];
+  /** True for what is made of other new objects: none of them can be based on it. */
+  readonly comesLast: boolean;
 }
 
 export interface ChosenBases {
@@ -75,7 +77,7 @@ export function chooseBases(
     const candidates = candidatesOf(seeker, matches, old);
     const { bases, bytes } = cover(seeker, candidates, index.thinning);
     shares.push(bytes);
-    if (seeker.sketch !== undefined) among.add(number, seeker.sketch);
+    if (seeker.sketch !== undefined && !seeker.comesLast) among.add(number, seeker.sketch);
     return { bases, isNew: false };
   });
   for (const [number, seeker] of seekers.entries()) {

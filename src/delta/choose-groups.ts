@@ -5,11 +5,12 @@ import type { Progress } from '../core/progress.ts';
 import type { ObjectReference } from '../tree/references.ts';
 import { nodeOf, type Tree, walk } from '../tree/tree.ts';
 import { chooseBases, type Seeker } from './bases.ts';
+import { containedObjects } from './contained.ts';
 import { type Group, groupObjects, type PlannedObject } from './groups.ts';
-import { isNamedCompressed, kindOf } from './kinds.ts';
+import { isNamedCompressed, type Kind, kindOf } from './kinds.ts';
 import { type NamedObject, NameIndex } from './name-index.ts';
 import type { ObjectOrder } from './object-order.ts';
-import type { ObjectReader } from './object-reader.ts';
+import { type ObjectReader, openExactly } from './object-reader.ts';
 import { SketchIndex } from './sketch-index.ts';
 import { type SketchedObject, sketchObjects } from './sketch-objects.ts';
 import { totalSize } from './total-size.ts';
@@ -60,7 +61,35 @@ export async function chooseGroups({ from, to, order, store, workers, progress }
     },
   });
   progress({ kind: 'finish', step, done });
-  return groupObjects(planObjects(from, to, order.fresh, fresh, old, index));
+  const planned = planObjects(from, to, order.fresh, fresh, old, index);
+  return groupObjects(await addContained(planned, order, store));
+}
+
+/** True for files that are made of other files of their system. */
+function containsObjects(kind: Kind): boolean {
+  return kind === 'initrd';
+}
+
+/** Adds to initrds the objects that they have in them. */
+async function addContained(
+  planned: readonly PlannedObject[],
+  { old, fresh }: ObjectOrder,
+  store: ObjectReader,
+): Promise<PlannedObject[]> {
+  const objects = new Map([...fresh, ...old].map((object) => [object.digest, object]));
+  const isNew = new Set(fresh.map(({ digest }) => digest));
+  const added: PlannedObject[] = [];
+  for (const object of planned) {
+    if (!containsObjects(object.kind)) {
+      added.push(object);
+      continue;
+    }
+    await using opened = await openExactly(store, object);
+    const contained = (await containedObjects(opened, objects)).filter(({ digest }) => digest !== object.digest);
+    const waits = contained.some(({ digest }) => isNew.has(digest)) ? 2 : object.waits;
+    added.push({ ...object, contained, waits });
+  }
+  return added;
 }
 
 function planObjects(
@@ -81,12 +110,12 @@ function planObjects(
   const seekers = objects.map(({ digest, size, kind, number, paths }): Seeker => {
     const isTelling = kind !== 'compressed' || size >= MIN_COMPRESSED_BYTES;
     const sketch = isTelling && size >= MIN_SKETCHED_BYTES ? sketched[number]!.sketch : undefined;
-    return { digest, size, sketch, named: candidatesFor(paths, size, names) };
+    return { digest, size, sketch, named: candidatesFor(paths, size, names), comesLast: containsObjects(kind) };
   });
   const chosen = chooseBases(seekers, old, index);
   return objects.map(({ digest, size, number, path, kind }) => {
     const { bases, isNew } = chosen[number]!;
-    return { digest, size, number, path, kind, bases, waits: isNew };
+    return { digest, size, number, path, kind, bases, contained: [], waits: isNew ? 1 : 0 };
   });
 }
 

@@ -29,7 +29,8 @@ export function oneMember(size: number, baseCount: number, effort: number): Enco
  * - `encode` gives the stored bytes, or undefined where the codec does not fit (too large, no bases).
  * - `decode` yields exactly the content of members of these sizes, one after the other; anything else in the stored bytes (too short, too long, rubbish, more memory
  *   than `core/limits.ts` allows) ends as OsupdError `damaged-delta`. It reads `stored` front to back once, and never
- *   allocates from a number in it that was not checked.
+ *   allocates from a number in it that was not checked. `scratch` is a directory for files without names, where a codec has more to keep than
+ *   it should hold in memory.
  */
 export interface Codec {
   /** Name in the codec table of a delta's header; a new version of a codec's format is a new name. */
@@ -43,5 +44,6 @@ export interface Codec {
     stored: AsyncIterable<Uint8Array>,
     bases: readonly Base[],
     members: readonly number[],
+    scratch?: string,
   ): AsyncIterable<Uint8Array>;
 }

@@ -1,5 +1,6 @@
 /** Decodes one record to staged files, each checked against the digest of its object; on any thread. */
 import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
+import { dirname } from 'node:path';
 import type { Digest } from '../core/digest.ts';
 import { isSystemError, OsupdError, toOsupdError } from '../core/errors.ts';
 import { FsverityHasher } from '../objects/fsverity.ts';
@@ -46,10 +47,12 @@ export async function decodeRecord(
 ): Promise<WrittenContent[]> {
   await using files = new OpenBases(openBase);
   const sizes = members.map(({ size }) => size);
+  const scratch = members.find(({ path }) => path !== undefined)?.path;
   const content = codecNamed(codec).decode(
     stored,
     bases.map((base) => files.baseOf(base)),
     sizes,
+    scratch === undefined ? undefined : dirname(scratch),
   );
   await using cutter = new Cutter(content, () => damagedDelta('a record holds less than its objects'));
   const written: WrittenContent[] = [];

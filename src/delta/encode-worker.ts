@@ -38,6 +38,9 @@ const THOROUGH_EFFORT = 8;
  */
 const PLAIN_KINDS: ReadonlySet<ContentKind> = new Set(['compressed', 'image', 'initrd']);
 
+/** What is compressed inside is mostly far smaller when it is unpacked: that is tried first. */
+const PACKED_KINDS: ReadonlySet<ContentKind> = new Set(['compressed', 'initrd', 'kernel']);
+
 /** The smallest result of all codecs that are worth a try; of equal ones the first. */
 async function encode(job: EncodeJob): Promise<Encoded | undefined> {
   const { target, bases, options, kind } = job;
@@ -52,10 +55,14 @@ async function encode(job: EncodeJob): Promise<Encoded | undefined> {
   const isThorough = options.effort >= THOROUGH_EFFORT;
   const isGood = () => best !== undefined && best.stored.length < target.length * GOOD_ENOUGH;
   if (bases.length > 0) {
-    const first = kind === 'compressed' ? unpacked : PLAIN_KINDS.has(kind) ? zstdBase : difference;
+    const plain = PLAIN_KINDS.has(kind) ? zstdBase : difference;
+    const first = PACKED_KINDS.has(kind) ? unpacked : plain;
     await tryAll([first]);
-    if (best === undefined && first === unpacked) await tryAll([zstdBase]);
-    const others = CODECS.filter((codec) => codec.usesBases && codec !== first);
+    // Bases that no member names are files in its archives: only one codec knows what to do with them.
+    const named = new Set(options.basesOf.flat());
+    const usable = CODECS.filter((codec) => codec.usesBases && (codec === unpacked || named.size === bases.length));
+    if (best === undefined && first !== plain && usable.includes(plain)) await tryAll([plain]);
+    const others = usable.filter((codec) => codec !== first);
     // In texts a dictionary often beats differencing, in ELF files never; and content too large for one may not be for another.
     const mayBeSmaller = first === difference ? kind === 'other' || !isGood() : best === undefined;
     if (isThorough || mayBeSmaller) await tryAll(others);

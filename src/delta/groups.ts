@@ -18,9 +18,15 @@ export interface NewObject extends ObjectReference {
 /** A new object, and what is known of it before it is encoded. */
 export interface PlannedObject extends NewObject {
   readonly kind: Kind;
-  /** True when its base is a new object, one that does not wait itself. */
-  readonly waits: boolean;
+  /** Objects that are in it as whole files. */
+  readonly contained: readonly ObjectReference[];
+  /** How many records must be made one after the other before its own: 0 where it needs no new object, 1 where these need none. */
+  readonly waits: Waits;
 }
+
+type Waits = 0 | 1 | 2;
+
+const ALL_WAITS: readonly Waits[] = [0, 1, 2];
 
 /** An object of a group. */
 export interface Member {
@@ -33,7 +39,7 @@ export interface Member {
 export interface Group {
   readonly kind: Kind;
   readonly members: readonly Member[];
-  /** The bases of all members, each once. */
+  /** The bases of all members, each once. Those that no member names are in members as whole files. */
   readonly bases: readonly ObjectReference[];
 }
 
@@ -78,7 +84,7 @@ const SMALL_FIRST: ReadonlySet<Kind> = new Set(['module', 'program', 'library'])
  * wait for others come behind all others, and else groups in the order of their first members.
  */
 export function groupObjects(objects: readonly PlannedObject[]): Group[] {
-  return [false, true].flatMap((waits) => groupAlike(objects.filter((object) => object.waits === waits)));
+  return ALL_WAITS.flatMap((waits) => groupAlike(objects.filter((object) => object.waits === waits)));
 }
 
 function groupAlike(objects: readonly PlannedObject[]): Group[] {
@@ -156,6 +162,8 @@ function makeGroup(run: readonly PlannedObject[]): Group {
     for (const base of object.bases) if (!indexes.has(base.digest)) indexes.set(base.digest, bases.push(base) - 1);
     return { object, bases: object.bases.map(({ digest }) => indexes.get(digest)!) };
   });
+  for (const contained of objects.flatMap((object) => object.contained))
+    if (!indexes.has(contained.digest)) indexes.set(contained.digest, bases.push(contained) - 1);
   return { kind, members, bases };
 }
 

@@ -1,0 +1,136 @@
+/**
+ * Archives, compressed or not, back to back with zeros between them, as initrds are (Linux: Documentation/driver-api/early-userspace/
+ * buffer-format.rst); and so files of zstd frames.
+ */
+import { constants, createZstdDecompress } from 'node:zlib';
+import { ByteReader, ByteWriter } from '../../core/bytes.ts';
+import { OsupdError } from '../../core/errors.ts';
+import { MAX_ZSTD_WINDOW_LOG } from '../../core/limits.ts';
+import { through } from '../../core/through.ts';
+import { Cutter } from '../cutter.ts';
+import { damagedDelta, damagedPart } from '../damage.ts';
+import { readBases } from '../read-base.ts';
+import type { StreamedContainer, UnpackedFile } from './container.ts';
+import { beginsCpio, cpioEnd } from './cpio.ts';
+import { encodeDecisions } from './zstd/encode-decisions.ts';
+import { beginsZstd, framesEnd } from './zstd/find-end.ts';
+import { readZstd } from './zstd/read-frame.ts';
+import { restoreZstd } from './zstd/restore-frames.ts';
+
+/** How a piece of a file is stored; the recipe has these numbers. */
+const PLAIN = 0;
+const ZSTD = 1;
+type Storage = typeof PLAIN | typeof ZSTD;
+
+interface Piece {
+  readonly storage: Storage;
+  readonly bytes: Uint8Array;
+}
+
+export const archives: StreamedContainer = {
+  name: 'archives',
+  begins(bytes) {
+    return beginsCpio(bytes, 0) || beginsZstd(bytes, 0);
+  },
+  describe(bytes, limit) {
+    return describe(piecesOf(bytes), limit);
+  },
+  async *unpackStream(base, limit) {
+    if (base.size > limit) throw tooLarge(limit);
+    let left = limit;
+    for (const piece of piecesOf(await readBases([base]))) {
+      for await (const chunk of contentOf(piece)) {
+        left -= chunk.length;
+        if (left < 0) throw tooLarge(limit);
+        yield chunk;
+      }
+    }
+  },
+  async *restoreStream(content, size, recipe) {
+    const reader = new ByteReader(recipe, damagedPart('recipe of archives'));
+    await using cutter = new Cutter(content, () => damagedDelta('archives have less content than their pieces'));
+    let left = size;
+    for (let pieces = reader.varint('the number of pieces'); pieces > 0; pieces--) {
+      const storage = reader.varint('how a piece is stored');
+      const length = reader.varint('the size of a piece');
+      left -= length;
+      if (left < 0) throw damagedDelta('archives have less content than their pieces');
+      const own = cutter.next(length);
+      if (storage === PLAIN) yield* own;
+      else if (storage === ZSTD)
+        yield* restoreZstd(own, reader.take(reader.varint('the size of decisions'), 'decisions'));
+      else throw damagedDelta(`archives have a piece that is stored in the way ${storage}`);
+    }
+    if (left > 0 || reader.remaining > 0) throw damagedDelta('archives have more content than their pieces');
+  },
+};
+
+/** Everything behind what is not understood is one plain piece. */
+function piecesOf(bytes: Uint8Array): Piece[] {
+  const pieces: Piece[] = [];
+  let plainFrom = 0;
+  for (let at = 0; at < bytes.length; ) {
+    const framed = beginsZstd(bytes, at) ? framesEnd(bytes, at) : undefined;
+    if (framed !== undefined) {
+      if (plainFrom < at) pieces.push({ storage: PLAIN, bytes: bytes.subarray(plainFrom, at) });
+      pieces.push({ storage: ZSTD, bytes: bytes.subarray(at, framed) });
+      plainFrom = framed;
+    }
+    at = framed ?? plainEnd(bytes, at);
+  }
+  if (plainFrom < bytes.length) pieces.push({ storage: PLAIN, bytes: bytes.subarray(plainFrom) });
+  return pieces;
+}
+
+function plainEnd(bytes: Uint8Array, start: number): number {
+  let at = beginsCpio(bytes, start) ? cpioEnd(bytes, start) : start;
+  while (at !== undefined && bytes[at] === 0) at++;
+  return at === undefined || at === start ? bytes.length : at;
+}
+
+function contentOf({ storage, bytes }: Piece): AsyncIterable<Uint8Array> {
+  return storage === PLAIN ? once(bytes) : decompressed(bytes);
+}
+
+async function* decompressed(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
+  const params = { [constants.ZSTD_d_windowLogMax]: MAX_ZSTD_WINDOW_LOG };
+  try {
+    yield* through(once(bytes), createZstdDecompress({ params }));
+  } catch (error) {
+    if (error instanceof OsupdError) throw error;
+    throw damagedDelta(`a base has a damaged zstd frame: ${(error as Error).message}`, undefined, error);
+  }
+}
+
+function describe(pieces: readonly Piece[], limit: number): UnpackedFile | undefined {
+  const out = new ByteWriter();
+  const contents: Uint8Array[] = [];
+  let left = limit;
+  out.varint(pieces.length);
+  for (const { storage, bytes } of pieces) {
+    const file =
+      storage === ZSTD
+        ? readZstd(bytes, { contentBytes: left, windowBytes: 2 ** MAX_ZSTD_WINDOW_LOG })
+        : { content: bytes };
+    if (file === undefined || file.content.length > left) return undefined;
+    out.varint(storage);
+    out.varint(file.content.length);
+    left -= file.content.length;
+    contents.push(file.content);
+    if (!('frames' in file)) continue;
+    const decisions = encodeDecisions(file);
+    if (decisions === undefined) return undefined;
+    out.varint(decisions.length);
+    out.bytes(decisions);
+  }
+  const [first] = contents;
+  return { parts: [contents.length === 1 ? first! : Buffer.concat(contents)], recipe: out.finish() };
+}
+
+function tooLarge(limit: number): OsupdError {
+  return damagedDelta(`a base has more than ${limit} bytes of content`);
+}
+
+async function* once(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
+  yield bytes;
+}
