@@ -172,6 +172,8 @@ class Run {
       }
       return { digest: hasher.digest(), size: hasher.size };
     } catch (error) {
+      // The signal, in a pause: that says nothing of the object.
+      if (error instanceof OsupdError) throw error;
       if (isSystemError(error)) return { size: 0, failure: error.code ?? error.message };
       throw toOsupdError(error, path);
     }

@@ -1,6 +1,7 @@
 import { readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { OsupdError } from '../../../src/core/errors.ts';
 import { noProgress } from '../../../src/core/progress.ts';
 import { verifyPool } from '../../../src/deploy/integrity/background.ts';
 import { readRecord } from '../../../src/deploy/integrity/record.ts';
@@ -74,6 +75,20 @@ describe('a verification in the background', () => {
       objects: OBJECTS,
       bytes: OBJECTS * BYTES,
     });
+  });
+
+  it('that is stopped within an object reads it again, and takes it for good until then', async () => {
+    const { device } = await newDevice();
+    let pauses = 0;
+    const wait = async () => {
+      if (++pauses === 4) throw new OsupdError('interrupted', 'stopped');
+    };
+    const now = () => new Date('2030-01-01T00:00:00Z');
+    const options = { rate: 1000, every: 7, now, progress: noProgress, clock: { now: () => 0, wait } };
+    const run = await verifyPool(device.root, options);
+    expect(run).toMatchObject({ finished: false, problems: [] });
+    expect(readRecord(device.directory)).toMatchObject({ running: { objects: run?.objects }, damaged: [] });
+    expect((await verify(device)).run).toMatchObject({ finished: true, objects: OBJECTS - (run?.objects ?? 0) });
   });
 
   it('reads no faster than it may', async () => {
