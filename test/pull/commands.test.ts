@@ -14,8 +14,10 @@ import { basename, join, resolve } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { parseRate } from '../../src/cli/rate.ts';
+import { encodeChannel } from '../../src/repository/channel.ts';
 import { type ChannelPolicy, setChannel } from '../../src/repository/channels.ts';
-import { parseReleaseReference } from '../../src/repository/layout.ts';
+import { channelTarget, parseReleaseReference } from '../../src/repository/layout.ts';
+import { Revision } from '../../src/repository/revision.ts';
 import { itWith } from '../helpers/requirements.ts';
 import { runCommand } from '../helpers/run-command.ts';
 import { temporaryDirectory } from '../helpers/temporary.ts';
@@ -44,6 +46,15 @@ async function offer(reference: string, policy: ChannelPolicy = {}, channel = 's
   const releases = [parseReleaseReference(reference)];
   const ring = await repository.ring();
   await setChannel({ directory: repository.directory, ring, channel, releases, policy, now: NOW });
+}
+
+/** A channel with os@1 below its own floor, which the commands do not sign. */
+async function signFloored(channel: string): Promise<void> {
+  const { repository } = site;
+  using revision = await Revision.begin({ directory: repository.directory, ring: await repository.ring(), now: NOW });
+  const os = { version: '1', ramp: [], halted: false, urgent: false, floor: '2' };
+  revision.setTarget(channelTarget(channel), encodeChannel({ schema: 'osupd-channel/1', channel, releases: { os } }));
+  await revision.commit();
 }
 
 async function newDevice(...options: string[]): Promise<string> {
@@ -319,7 +330,7 @@ describe('the rollout', () => {
   });
 
   it('takes no version below the floor', async () => {
-    await offer('os@1', { floor: '2' }, 'floored');
+    await signFloored('floored');
     const root = await newDevice('--channel', 'floored');
     const pull = await osupd(root, 'pull');
     expect(pull.status).toBe(4);
