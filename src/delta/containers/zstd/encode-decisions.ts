@@ -15,31 +15,38 @@ const FIRST_SAMPLE = MAX_BLOCK_BYTES;
 const LAST_SAMPLE = 8 << 20;
 const SAMPLE_GROWTH = 4;
 
-/** Candidates that need so many bytes more than the best are out, or so many sixteenths more. */
-const TOLERATED_BYTES = 8;
+/** So many sequences that are not as foretold, and an eighth more than with the best, are looked at before a candidate is out. */
+const TOLERATED_MISSES = 16;
+const FIRST_MISSES = 4000;
 
-/** What an encoder comes to that is emulated exactly: settings, a frame's header, next to nothing for a block. */
-const EXACT_BYTES = 40;
-
-/** The settings that come to the fewest bytes, for content that is not cut into sections as far as is looked. */
+/** The settings that foretell the most, for content that is not cut into sections as far as is looked. */
 function bestSettings(file: ZstdFile): Settings {
   let left = candidates(file);
   for (let sample = FIRST_SAMPLE; left.length > 1 && sample <= LAST_SAMPLE; sample *= SAMPLE_GROWTH) {
-    const costs: { settings: Settings; cost: number }[] = [];
-    let exact: number | undefined;
+    const tried: { settings: Settings; missed: number }[] = [];
+    let best = FIRST_MISSES;
+    let strongest = Number.POSITIVE_INFINITY;
     for (const settings of left) {
       const { strategy } = settings.parameters;
       // Stronger strategies take their time, and cannot be better.
-      if (exact !== undefined && strategy > exact) break;
-      const cost = codeWith(file, settings, sample).length;
-      if (cost <= EXACT_BYTES) exact = strategy;
-      costs.push({ settings, cost });
+      if (strategy > strongest) break;
+      const missed = codeWith(file, settings, sample, limitBy(best))?.missed;
+      if (missed === undefined) continue;
+      best = Math.min(best, missed);
+      if (missed === 0) strongest = strategy;
+      tried.push({ settings, missed });
     }
-    const best = Math.min(...costs.map(({ cost }) => cost));
-    left = costs.filter(({ cost }) => cost <= best + TOLERATED_BYTES + best / 16).map(({ settings }) => settings);
+    const limit = best === 0 ? 0 : limitBy(best);
+    const kept = tried.filter(({ missed }) => missed <= limit).map(({ settings }) => settings);
+    if (kept.length === 0) break;
+    left = kept;
     if (sample >= file.content.length) break;
   }
   return left[0]!;
+}
+
+function limitBy(best: number): number {
+  return best + (best >> 3) + TOLERATED_MISSES;
 }
 
 /**
@@ -48,11 +55,10 @@ function bestSettings(file: ZstdFile): Settings {
 export function encodeDecisions(file: ZstdFile): Uint8Array | undefined {
   try {
     const settings = bestSettings(file);
-    const coded = codeWith(file, settings, file.content.length);
-    // Two encoders differ from the second section on: with threads, and without.
-    if (settings.sectionSize === 0 || file.content.length <= settings.sectionSize) return coded;
-    if (coded.length < TOLERATED_BYTES * (file.frames.length + 16)) return coded;
-    const other = codeWith(file, unsectioned(settings.parameters, settings.isLater), file.content.length);
+    const { coded, missed } = codeWith(file, settings, file.content.length)!;
+    // Encoders with and without threads differ from the second section on.
+    if (missed === 0 || settings.sectionSize === 0 || file.content.length <= settings.sectionSize) return coded;
+    const { coded: other } = codeWith(file, unsectioned(settings.parameters, settings.isLater), file.content.length)!;
     return other.length < coded.length ? other : coded;
   } catch (error) {
     // What cannot be written again is left to other codecs.
@@ -61,8 +67,22 @@ export function encodeDecisions(file: ZstdFile): Uint8Array | undefined {
   }
 }
 
-/** Codes with these settings, up to `sample` bytes of the content. @throws OsupdError `unsupported` where other bytes come out. */
-export function codeWith(file: ZstdFile, settings: Settings, sample: number): Uint8Array {
+interface Coded {
+  readonly coded: Uint8Array;
+  /** Sequences that were not as foretold. */
+  readonly missed: number;
+}
+
+/**
+ * Codes with these settings, up to `sample` bytes of the content; undefined where more sequences than the limit are not as foretold.
+ * @throws OsupdError `unsupported` where other bytes come out.
+ */
+function codeWith(
+  file: ZstdFile,
+  settings: Settings,
+  sample: number,
+  missLimit = Number.POSITIVE_INFINITY,
+): Coded | undefined {
   const { bytes, content } = file;
   const writer = new ByteWriter();
   writeSettings(writer, settings);
@@ -76,8 +96,10 @@ export function codeWith(file: ZstdFile, settings: Settings, sample: number): Ui
   };
   const coder = new FrameCoder(new DecisionModels(encoder), settings, content.length, compare, file);
   const end = Math.min(sample, content.length);
-  for (let at = 0; at < end || at === 0; at += MAX_BLOCK_BYTES)
+  for (let at = 0; at < end || at === 0; at += MAX_BLOCK_BYTES) {
     coder.append(content.subarray(at, Math.min(at + MAX_BLOCK_BYTES, end)));
+    if (coder.missed > missLimit) return undefined;
+  }
   writer.bytes(encoder.finish());
-  return writer.finish();
+  return { coded: writer.finish(), missed: coder.missed };
 }

@@ -60,6 +60,11 @@ export class FrameCoder {
     );
   }
 
+  /** Sequences that were not as foretold. */
+  get missed(): number {
+    return this.#spans.missed;
+  }
+
   /** Takes content that follows, up to 128 KiB, and codes what can be with it. */
   append(chunk: Uint8Array): void {
     if (chunk.length > this.#contentSize - this.#available) throw damagedDelta('content of zstd frames is too long');

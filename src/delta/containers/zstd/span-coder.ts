@@ -18,6 +18,10 @@ import type { Settings } from './settings.ts';
 /** Smaller spans are not looked at by the encoder. */
 const LEAST_SPAN = 7;
 
+/** After so many sequences of a span that are not as foretold, and an eighth of all, the emulation is of another encoder: it costs time only. */
+const TOLERATED_MISSES = 64;
+const TOLERATED_SHARE = 8;
+
 /** What came of the last predictions, one bit each, is a context. */
 const RECENT_MASK = 15;
 const FORETOLD_END = 16;
@@ -37,11 +41,14 @@ export class SpanCoder {
   readonly #known = new OffsetHistory();
   #blocks: readonly Block[] | undefined;
   #blockIndex = 0;
+  #isForetold = false;
+  #spanMissed = 0;
+  #spanSequences = 0;
   #recent = 0;
   #kind = BLOCK_COMPRESSED;
   #bytes: Uint8Array = new Uint8Array(0);
-  #missed = 0;
-  #foretold = 0;
+  /** Sequences that were not as foretold. */
+  missed = 0;
 
   constructor(
     models: DecisionModels,
@@ -76,11 +83,6 @@ export class SpanCoder {
     this.#predictor.move(by);
   }
 
-  /** How many sequences were not as foretold, and how many were. */
-  get score(): { readonly missed: number; readonly foretold: number } {
-    return { missed: this.#missed, foretold: this.#foretold };
-  }
-
   /**
    * Codes the span from `start` on: `expected` bytes, or another number up to `most`, all that there is of the frame.
    * @returns how long it is and whether the frame ends with it.
@@ -95,8 +97,10 @@ export class SpanCoder {
     }
     this.#bytes = bytes;
     const end = start + size;
-    const isForetold = size >= LEAST_SPAN;
-    if (isForetold) this.#predictor.startBlock(bytes, start, end, this.#known);
+    this.#isForetold = size >= LEAST_SPAN;
+    this.#spanMissed = 0;
+    this.#spanSequences = 0;
+    if (this.#isForetold) this.#predictor.startBlock(bytes, start, end, this.#known);
     let at = start;
     for (let isFirst = true; at < end || isFirst; isFirst = false) {
       const block = this.#blocks?.[this.#blockIndex++];
@@ -112,24 +116,17 @@ export class SpanCoder {
         Number(isEnd),
         block !== undefined && this.#blockIndex === this.#blocks!.length,
       );
-      this.#block(at, blockEnd, end, block, isLast, isForetold);
+      this.#block(at, blockEnd, end, block, isLast);
       at = blockEnd;
       if (isLast) return { size: at - start, isLast };
     }
     return { size, isLast: false };
   }
 
-  #block(
-    start: number,
-    end: number,
-    spanEnd: number,
-    block: Block | undefined,
-    isLast: boolean,
-    isForetold: boolean,
-  ): void {
+  #block(start: number, end: number, spanEnd: number, block: Block | undefined, isLast: boolean): void {
     this.#kind = this.#models.kind(this.#kind, block?.kind ?? 0);
     if (this.#kind === BLOCK_COMPRESSED) {
-      this.#cut(start, end, spanEnd, block, isForetold);
+      this.#cut(start, end, spanEnd, block);
       const { count } = this.#sequences;
       this.#writer.take(this.#bytes, start, end, this.#sequences, 0, count);
       const form = codeForm(this.#models, this.#writer, this.#settings, count, block?.form);
@@ -139,7 +136,7 @@ export class SpanCoder {
     }
     if (this.#kind !== BLOCK_RAW && this.#kind !== BLOCK_RLE)
       throw damagedDelta('a block of a zstd frame is of a kind that there is not');
-    if (isForetold) this.#pass(start, end, spanEnd);
+    if (this.#isForetold) this.#pass(start, end, spanEnd);
     writeBlockHeader(this.#out, 0, this.#kind, end - start, isLast);
     const shown = this.#kind === BLOCK_RLE ? 1 : end - start;
     this.#out.set(this.#bytes.subarray(start, start + shown), BLOCK_HEADER_BYTES);
@@ -155,7 +152,7 @@ export class SpanCoder {
   }
 
   /** Codes the sequences of a block. */
-  #cut(start: number, end: number, spanEnd: number, block: Block | undefined, isForetold: boolean): void {
+  #cut(start: number, end: number, spanEnd: number, block: Block | undefined): void {
     const models = this.#models;
     const predictor = this.#predictor;
     const sequences = this.#sequences;
@@ -167,7 +164,7 @@ export class SpanCoder {
     let isMissed = false;
     // Where less than a match is left, the block ends.
     while (end - at >= MIN_MATCH) {
-      const fits = isForetold && predictor.next() && at + predictor.literalLength + predictor.matchLength <= end;
+      const fits = this.#isForetold && predictor.next() && at + predictor.literalLength + predictor.matchLength <= end;
       const here = first + sequences.count;
       const isEnd = sequences.count === count;
       const isHit =
@@ -181,8 +178,8 @@ export class SpanCoder {
       const context = (this.#recent & RECENT_MASK) | (fits ? 0 : FORETOLD_END);
       isMissed = models.flag(FLAGS.miss, context, !isHit);
       this.#recent = (this.#recent << 1) | Number(isMissed);
+      this.#spanSequences++;
       if (!isMissed) {
-        this.#foretold++;
         if (!fits) break;
         sequences.push(predictor.literalLength, predictor.matchLength, predictor.offset);
         this.#known.take(predictor.offset, predictor.literalLength);
@@ -190,12 +187,12 @@ export class SpanCoder {
         at += predictor.literalLength + predictor.matchLength;
         continue;
       }
-      this.#missed++;
+      this.#miss();
       if (fits && models.flag(FLAGS.end, 0, isEnd)) break;
       isMissed = false;
       at += this.#correct(at, end, fits, here);
       const last = sequences.count - 1;
-      if (isForetold)
+      if (this.#isForetold)
         predictor.correct(
           at,
           this.#known,
@@ -205,7 +202,13 @@ export class SpanCoder {
         );
     }
     const isCut = end < spanEnd && at !== end;
-    if (isForetold && (isCut || isMissed)) predictor.correct(end, this.#known, 0, 0, 0);
+    if (this.#isForetold && (isCut || isMissed)) predictor.correct(end, this.#known, 0, 0, 0);
+  }
+
+  #miss(): void {
+    this.missed++;
+    const tolerated = TOLERATED_MISSES + Math.floor(this.#spanSequences / TOLERATED_SHARE);
+    if (++this.#spanMissed > tolerated) this.#isForetold = false;
   }
 
   /** Codes a sequence that is not as foretold. @returns how many bytes it covers. */
