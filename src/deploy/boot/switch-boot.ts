@@ -18,6 +18,7 @@ import { changesLostByRollback, type EtcChange } from '../etc/local-changes.ts';
 import { type EtcSide, prepareEtc } from '../etc/prepare-etc.ts';
 import type { EtcReport } from '../etc/report.ts';
 import { readLinks } from '../links.ts';
+import { sealObjects } from '../seal.ts';
 import { stackTree } from '../stack-tree.ts';
 import type { SwitchOptions } from '../switch.ts';
 import { findBootFiles } from './boot-files.ts';
@@ -118,6 +119,7 @@ export async function bootDeployment(
   const { device, configuration, boot } = session;
   const to = readDeployment(device, stack, id);
   await checkComplete(device.pool, to.images, options);
+  if (!options.dryRun) await sealObjects(device.pool, to.images);
   const tree = await stackTree(device.pool, to.images);
   const { etc: policy } = stackNamed(configuration, stack);
   const request: EntryRequest = {
