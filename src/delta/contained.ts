@@ -1,8 +1,6 @@
 /** Which objects a new one has in it as whole files: the modules and programs of an initrd are those of its system. */
 
-import { collect } from '../core/bytes.ts';
 import type { Digest } from '../core/digest.ts';
-import { OsupdError } from '../core/errors.ts';
 import { MAX_UNPACKED_BYTES } from '../core/limits.ts';
 import { fsverityDigest } from '../objects/fsverity.ts';
 import type { ObjectReference } from '../tree/references.ts';
@@ -10,6 +8,7 @@ import type { Base } from './codec.ts';
 import { isStreamed } from './containers/container.ts';
 import { CONTAINERS } from './containers/containers.ts';
 import { cpioFiles } from './containers/cpio.ts';
+import { unpackStreamed } from './containers/unpack-streamed.ts';
 import { readBases } from './read-base.ts';
 
 /** To name a smaller file as a base costs as much as to difference it. */
@@ -39,12 +38,8 @@ async function partsOf(object: Base): Promise<readonly Uint8Array[]> {
   const bytes = await readBases([object]);
   const container = CONTAINERS.find((one) => one.begins(bytes));
   if (container === undefined) return [];
-  if (!isStreamed(container)) return container.unpack(bytes, MAX_UNPACKED_BYTES) ?? [];
-  try {
-    return [await collect(container.unpackStream(object, MAX_UNPACKED_BYTES))];
-  } catch (error) {
-    // What is no such file has none in it.
-    if (error instanceof OsupdError && error.code === 'damaged-delta') return [];
-    throw error;
-  }
+  const parts = isStreamed(container)
+    ? await unpackStreamed(container, bytes, MAX_UNPACKED_BYTES)
+    : container.unpack(bytes, MAX_UNPACKED_BYTES);
+  return parts ?? [];
 }

@@ -1,12 +1,11 @@
 /** Takes the members and bases of a record apart, and differences what is in them. */
 import type { ByteString } from '../../core/bytes.ts';
-import { collect } from '../../core/bytes.ts';
-import { OsupdError } from '../../core/errors.ts';
 import { MAX_UNPACKED_BYTES } from '../../core/limits.ts';
 import type { Base, Codec, EncodeOptions } from '../codec.ts';
 import { type AnyContainer, isStreamed } from '../containers/container.ts';
 import { CONTAINERS } from '../containers/containers.ts';
 import { cpioFiles } from '../containers/cpio.ts';
+import { unpackStreamed } from '../containers/unpack-streamed.ts';
 import { withoutVersions } from '../names.ts';
 import { memoryBase } from '../read-base.ts';
 import { sum } from '../total-size.ts';
@@ -143,10 +142,8 @@ async function describeMember(bytes: Uint8Array, limit: number): Promise<Describ
 }
 
 async function comesBack({ container, parts, recipe }: Described, bytes: Uint8Array): Promise<boolean> {
-  const [first] = parts;
-  const restored = isStreamed(container)
-    ? container.restoreStream(once(first!), first!.length, recipe)
-    : container.restore(parts, recipe);
+  const streamed = parts.map((part) => ({ size: part.length, chunks: once(part) }));
+  const restored = isStreamed(container) ? container.restoreStream(streamed, recipe) : container.restore(parts, recipe);
   let at = 0;
   for await (const chunk of restored) {
     if (Buffer.compare(chunk, bytes.subarray(at, at + chunk.length)) !== 0) return false;
@@ -185,27 +182,18 @@ async function takeBase(bytes: Uint8Array, limit: number, members: readonly Take
   for (const container of CONTAINERS) {
     if (!container.begins(bytes)) continue;
     if (isStreamed(container)) {
-      const content = await unpackStreamed(container.unpackStream(memoryBase(bytes), limit));
-      if (content === undefined) continue;
-      const cuts = cutsOf(content, members);
-      const parts = [withoutCuts(content, cuts)];
-      return { layout: { form: container, cuts }, parts, unpackedBytes: content.length };
+      const contents = await unpackStreamed(container, bytes, limit);
+      if (contents === undefined) continue;
+      const [first, ...others] = contents;
+      const cuts = cutsOf(first!, members);
+      const parts = [withoutCuts(first!, cuts), ...others];
+      return { layout: { form: container, cuts }, parts, unpackedBytes: sum(contents.map(({ length }) => length)) };
     }
     const parts = container.unpack(bytes, limit);
     if (parts !== undefined)
       return { layout: { form: container, cuts: [] }, parts, unpackedBytes: sum(parts.map(({ length }) => length)) };
   }
   return { layout: { form: 'as it is', cuts: [] }, parts: [bytes], unpackedBytes: 0 };
-}
-
-async function unpackStreamed(content: AsyncIterable<Uint8Array>): Promise<Uint8Array | undefined> {
-  try {
-    return await collect(content);
-  } catch (error) {
-    // What is no such file is used as it is.
-    if (error instanceof OsupdError && error.code === 'damaged-delta') return undefined;
-    throw error;
-  }
 }
 
 /**

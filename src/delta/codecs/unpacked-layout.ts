@@ -16,7 +16,7 @@ export interface Cut {
 export interface BaseLayout {
   /** `contained`: it is no base of the content, but a part of it as a whole. */
   readonly form: AnyContainer | 'as it is' | 'contained';
-  /** Only where it is a streamed container. */
+  /** Of its first part; only where it is a streamed container. */
   readonly cuts: readonly Cut[];
 }
 

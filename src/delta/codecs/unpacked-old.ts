@@ -1,4 +1,5 @@
 /** What the content of a record of the codec `unpacked` is differenced against: its bases, taken apart. */
+import type { OsupdError } from '../../core/errors.ts';
 import { MAX_UNPACKED_BYTES } from '../../core/limits.ts';
 import type { Base } from '../codec.ts';
 import { isStreamed, type StreamedContainer } from '../containers/container.ts';
@@ -23,12 +24,11 @@ export class UnpackedBases implements Disposable {
   async partsOf(base: Base, { form, cuts }: BaseLayout): Promise<Base[]> {
     if (form === 'contained') return [];
     if (form === 'as it is') return [base];
-    if (isStreamed(form)) return [await this.#stream(base, form, cuts)];
+    if (isStreamed(form)) return this.#stream(base, form, cuts);
     if (cuts.length > 0) throw damagedDelta(`a record leaves out a part of a base that is ${form.name}`);
     const parts = form.unpack(await readBases([base]), this.#left);
-    this.#left -= sum((parts ?? []).map(({ length }) => length));
-    if (parts === undefined || this.#left < 0)
-      throw damagedDelta(`a record unpacks a base that is not ${form.name}, or too large`);
+    if (parts === undefined) throw damagedDelta(`a record unpacks a base that is not ${form.name}, or too large`);
+    this.#take(sum(parts.map(({ length }) => length)));
     return parts.map(memoryBase);
   }
 
@@ -36,18 +36,33 @@ export class UnpackedBases implements Disposable {
     for (const held of this.#held) held[Symbol.dispose]();
   }
 
-  async #stream(base: Base, container: StreamedContainer, cuts: readonly Cut[]): Promise<Base> {
-    const held = new HeldContent(this.#scratch);
-    this.#held.push(held);
-    const counted = async function* (bases: UnpackedBases): AsyncGenerator<Uint8Array> {
-      for await (const chunk of container.unpackStream(base, bases.#left)) {
-        bases.#left -= chunk.length;
-        yield chunk;
-      }
-    };
-    for await (const chunk of withoutCuts(counted(this), cuts)) held.append(chunk);
-    return held;
+  async #stream(base: Base, container: StreamedContainer, cuts: readonly Cut[]): Promise<Base[]> {
+    if (base.size > MAX_UNPACKED_BYTES) throw tooLarge();
+    const parts: Base[] = [];
+    for await (const part of container.unpackStream(base)) {
+      const held = new HeldContent(this.#scratch);
+      this.#held.push(held);
+      for await (const chunk of withoutCuts(this.#counted(part), parts.length === 0 ? cuts : [])) held.append(chunk);
+      parts.push(held);
+    }
+    return parts;
   }
+
+  async *#counted(part: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+    for await (const chunk of part) {
+      this.#take(chunk.length);
+      yield chunk;
+    }
+  }
+
+  #take(bytes: number): void {
+    this.#left -= bytes;
+    if (this.#left < 0) throw tooLarge();
+  }
+}
+
+function tooLarge(): OsupdError {
+  return damagedDelta('a record unpacks bases that are too large');
 }
 
 /** @throws OsupdError `damaged-delta` for a cut behind the end of the content */

@@ -6,7 +6,7 @@ import { brotliCompressSync, brotliDecompressSync, constants } from 'node:zlib';
 import { ByteWriter } from '../../core/bytes.ts';
 import { MAX_RECIPES_BYTES, MAX_UNPACKED_BYTES } from '../../core/limits.ts';
 import type { Base, Codec } from '../codec.ts';
-import { isStreamed } from '../containers/container.ts';
+import { isStreamed, wholePart } from '../containers/container.ts';
 import { Cutter } from '../cutter.ts';
 import { damagedDelta } from '../damage.ts';
 import { streamBase } from '../read-base.ts';
@@ -87,15 +87,13 @@ async function* restored(
   bases: readonly Base[],
 ): AsyncGenerator<Uint8Array> {
   const sizes = bases.map(({ size }) => size);
-  const [first] = parts;
   if (container === undefined) {
-    for await (const chunk of cutter.next(first!.own)) yield chunk.slice();
-  } else if (isStreamed(container)) {
-    if (first === undefined || parts.length > 1) throw damagedDelta(`${container.name} in ${parts.length} parts`);
-    yield* container.restoreStream(contentOf(first, cutter, bases), partSize(first, sizes), recipe);
+    for await (const chunk of cutter.next(parts[0]!.own)) yield chunk.slice();
   } else {
+    const streamed = parts.map((part) => ({ size: partSize(part, sizes), chunks: contentOf(part, cutter, bases) }));
+    if (isStreamed(container)) return yield* container.restoreStream(streamed, recipe);
     const contents: Uint8Array[] = [];
-    for (const part of parts) contents.push(await joined(contentOf(part, cutter, bases), partSize(part, sizes)));
+    for (const part of streamed) contents.push(await wholePart(part));
     yield* container.restore(contents, recipe);
   }
 }
@@ -113,16 +111,6 @@ async function* contentOf(
     left -= gap;
   }
   yield* cutter.next(left);
-}
-
-async function joined(chunks: AsyncIterable<Uint8Array>, size: number): Promise<Uint8Array> {
-  const bytes = new Uint8Array(size);
-  let at = 0;
-  for await (const chunk of chunks) {
-    bytes.set(chunk, at);
-    at += chunk.length;
-  }
-  return bytes;
 }
 
 async function* exactly(chunks: AsyncIterable<Uint8Array>, size: number): AsyncGenerator<Uint8Array> {

@@ -3,10 +3,11 @@
  * buffer-format.rst); and so files of zstd frames.
  */
 import { constants, createZstdDecompress } from 'node:zlib';
-import { ByteReader, ByteWriter } from '../../core/bytes.ts';
+import { ByteReader, ByteWriter, freeMemory } from '../../core/bytes.ts';
 import { OsupdError } from '../../core/errors.ts';
 import { MAX_ZSTD_WINDOW_LOG } from '../../core/limits.ts';
 import { through } from '../../core/through.ts';
+import type { Base } from '../codec.ts';
 import { Cutter } from '../cutter.ts';
 import { damagedDelta, damagedPart } from '../damage.ts';
 import { readBases } from '../read-base.ts';
@@ -35,20 +36,14 @@ export const archives: StreamedContainer = {
   describe(bytes, limit) {
     return describe(piecesOf(bytes), limit);
   },
-  async *unpackStream(base, limit) {
-    if (base.size > limit) throw tooLarge(limit);
-    let left = limit;
-    for (const piece of piecesOf(await readBases([base]))) {
-      for await (const chunk of contentOf(piece)) {
-        left -= chunk.length;
-        if (left < 0) throw tooLarge(limit);
-        yield chunk;
-      }
-    }
+  async *unpackStream(base) {
+    yield unpack(base);
   },
-  async *restoreStream(content, size, recipe) {
+  async *restoreStream([part, more], recipe) {
+    if (part === undefined || more !== undefined) throw damagedDelta('archives have one part');
     const reader = new ByteReader(recipe, damagedPart('recipe of archives'));
-    await using cutter = new Cutter(content, () => damagedDelta('archives have less content than their pieces'));
+    const { size, chunks } = part;
+    await using cutter = new Cutter(chunks, () => damagedDelta('archives have less content than their pieces'));
     let left = size;
     for (let pieces = reader.varint('the number of pieces'); pieces > 0; pieces--) {
       const storage = reader.varint('how a piece is stored');
@@ -64,6 +59,12 @@ export const archives: StreamedContainer = {
     if (left > 0 || reader.remaining > 0) throw damagedDelta('archives have more content than their pieces');
   },
 };
+
+async function* unpack(base: Base): AsyncGenerator<Uint8Array> {
+  const bytes = await readBases([base]);
+  for (const piece of piecesOf(bytes)) yield* contentOf(piece);
+  freeMemory(bytes);
+}
 
 /** Everything behind what is not understood is one plain piece. */
 function piecesOf(bytes: Uint8Array): Piece[] {
@@ -125,10 +126,6 @@ function describe(pieces: readonly Piece[], limit: number): UnpackedFile | undef
   }
   const [first] = contents;
   return { parts: [contents.length === 1 ? first! : Buffer.concat(contents)], recipe: out.finish() };
-}
-
-function tooLarge(limit: number): OsupdError {
-  return damagedDelta(`a base has more than ${limit} bytes of content`);
 }
 
 async function* once(bytes: Uint8Array): AsyncGenerator<Uint8Array> {

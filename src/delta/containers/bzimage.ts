@@ -2,10 +2,18 @@
  * Kernels for x86 (Linux, Documentation/arch/x86/boot.rst): a boot loader's part, a payload that is compressed, and the code that
  * unpacks it. The payload is the kernel as an ELF file with a table of its relocations behind it.
  */
-import { ByteReader, ByteWriter } from '../../core/bytes.ts';
+import { ByteReader, ByteWriter, freeMemory } from '../../core/bytes.ts';
 import { damagedDelta, damagedPart } from '../damage.ts';
-import type { Container } from './container.ts';
-import { encodeLegacyDecisions, type LegacyFrame, LegacyRestorer, readLegacyFrame } from './lz4/legacy-frame.ts';
+import { readBases } from '../read-base.ts';
+import { type StreamedContainer, wholePart } from './container.ts';
+import {
+  encodeLegacyDecisions,
+  type LegacyFrame,
+  LegacyRestorer,
+  legacyContent,
+  legacyFrameEnd,
+  readLegacyFrame,
+} from './lz4/legacy-frame.ts';
 
 /** Places in the header. */
 const SETUP_SECTORS = 0x1f1;
@@ -31,14 +39,19 @@ interface Kernel {
   readonly frame: LegacyFrame;
 }
 
-export const bzImage: Container = {
+export const bzImage: StreamedContainer = {
   name: 'kernel for x86',
   begins(bytes) {
     return payloadOf(bytes) !== undefined;
   },
-  unpack(bytes, limit) {
-    const kernel = readKernel(bytes, limit);
-    return kernel === undefined ? undefined : partsOf(bytes, kernel);
+  async *unpackStream(base) {
+    const bytes = await readBases([base]);
+    const payload = payloadOf(bytes);
+    const end = payload === undefined ? undefined : legacyFrameEnd(bytes, payload.start, payload.end);
+    if (payload === undefined || end === undefined) throw damagedDelta('a base is no kernel for x86');
+    yield once(around(bytes, payload.start, end));
+    yield legacyContent(bytes, payload.start, end);
+    freeMemory(bytes);
   },
   describe(bytes, limit) {
     const kernel = readKernel(bytes, limit);
@@ -49,17 +62,18 @@ export const bzImage: Container = {
     out.bytes(decisions);
     return { parts: partsOf(bytes, kernel), recipe: out.finish() };
   },
-  *restore(parts, recipe) {
-    const [frame, content] = parts;
-    if (frame === undefined || content === undefined || parts.length > 2) throw damagedDelta('a kernel has two parts');
+  async *restoreStream([frame, content, more], recipe) {
+    if (frame === undefined || content === undefined || more !== undefined)
+      throw damagedDelta('a kernel has two parts');
     const reader = new ByteReader(recipe, damagedPart('recipe of a kernel'));
     const start = reader.varint('where the payload begins');
-    if (start > frame.length) throw damagedDelta('a kernel begins with more than it has');
-    yield frame.subarray(0, start);
+    if (start > frame.size) throw damagedDelta('a kernel begins with more than it has');
+    const outside = await wholePart(frame);
+    yield outside.subarray(0, start);
     const restorer = new LegacyRestorer(reader.take(reader.remaining, 'decisions'));
-    yield* restorer.append(content);
+    for await (const chunk of content.chunks) yield* restorer.append(chunk);
     yield* restorer.finish();
-    yield frame.subarray(start);
+    yield outside.subarray(start);
   },
 };
 
@@ -83,5 +97,13 @@ function readKernel(bytes: Uint8Array, limit: number): Kernel | undefined {
 
 /** What is around the payload, in one; then its content. */
 function partsOf(bytes: Uint8Array, { start, frame }: Kernel): Uint8Array[] {
-  return [Buffer.concat([bytes.subarray(0, start), bytes.subarray(frame.end)]), frame.content];
+  return [around(bytes, start, frame.end), frame.content];
+}
+
+function around(bytes: Uint8Array, start: number, end: number): Uint8Array {
+  return Buffer.concat([bytes.subarray(0, start), bytes.subarray(end)]);
+}
+
+async function* once(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
+  yield bytes;
 }

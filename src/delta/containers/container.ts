@@ -32,19 +32,37 @@ export interface Container extends Format {
   restore(parts: readonly Uint8Array[], recipe: Uint8Array): Iterable<Uint8Array>;
 }
 
-/** A format whose content is one part, which comes and goes in pieces: it is never held. */
+/** A part in pieces, each of which may be overwritten when the next one is asked for. */
+export interface StreamedPart {
+  /** Bytes of all pieces. */
+  readonly size: number;
+  readonly chunks: AsyncIterable<Uint8Array>;
+}
+
+/** A format of large files: what is in them comes and goes in pieces. */
 export interface StreamedContainer extends Format {
   /**
-   * The content of a base, as {@link Container.unpack} would give it.
-   * @throws OsupdError `damaged-delta` for what is no such file, or has more content than the limit.
+   * The parts of a base, as {@link Container.unpack} would give them; each must be read to its end before the next.
+   * @throws OsupdError `damaged-delta` for what is no such file.
    */
-  unpackStream(base: Base, limit: number): AsyncIterable<Uint8Array>;
-  /** As {@link Container.restore}; pieces of the content may be overwritten after the next one was asked for. */
-  restoreStream(content: AsyncIterable<Uint8Array>, size: number, recipe: Uint8Array): AsyncIterable<Uint8Array>;
+  unpackStream(base: Base): AsyncIterable<AsyncIterable<Uint8Array>>;
+  /** As {@link Container.restore}; the parts are read in their order. */
+  restoreStream(parts: readonly StreamedPart[], recipe: Uint8Array): AsyncIterable<Uint8Array>;
 }
 
 export type AnyContainer = Container | StreamedContainer;
 
 export function isStreamed(container: AnyContainer): container is StreamedContainer {
   return 'restoreStream' in container;
+}
+
+/** A part in memory. @throws OsupdError what its chunks throw. */
+export async function wholePart({ size, chunks }: StreamedPart): Promise<Uint8Array> {
+  const bytes = new Uint8Array(size);
+  let at = 0;
+  for await (const chunk of chunks) {
+    bytes.set(chunk, at);
+    at += chunk.length;
+  }
+  return bytes;
 }

@@ -1,6 +1,7 @@
 import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
+import { collect } from '../../../src/core/bytes.ts';
 import { bzImage } from '../../../src/delta/containers/bzimage.ts';
 import {
   encodeLegacyDecisions,
@@ -8,7 +9,9 @@ import {
   LegacyRestorer,
   readLegacyFrame,
 } from '../../../src/delta/containers/lz4/legacy-frame.ts';
+import { unpackStreamed } from '../../../src/delta/containers/unpack-streamed.ts';
 import { mutate, randomNumbers } from '../../helpers/mutate.ts';
+import { chunksOf } from '../../helpers/pools.ts';
 import { describeWith } from '../../helpers/requirements.ts';
 
 const SCALE = Number(process.env.OSUPD_TEST_SCALE ?? 1);
@@ -114,17 +117,18 @@ describeWith(['lz4'], 'Decisions of lz4 -l', () => {
     expect(readable).toBeGreaterThan(0);
   });
 
-  it('are part of the recipe of a kernel', () => {
+  it('are part of the recipe of a kernel', async () => {
     const payload = lz4(content, 9);
     const kernel = kernelWith(payload, content.length);
     expect(bzImage.begins(kernel)).toBe(true);
     const file = bzImage.describe(kernel, LIMIT);
     if (file === undefined) throw new Error('not described');
     expect(file.parts.map(({ length }) => length)).toEqual([kernel.length - payload.length, content.length]);
-    expect(file.parts).toEqual(bzImage.unpack(kernel, LIMIT));
+    expect(await unpackStreamed(bzImage, kernel, LIMIT)).toEqual(file.parts.map((part) => Buffer.from(part)));
     expect(file.recipe.length).toBeLessThan(10);
-    expect(Buffer.concat([...bzImage.restore(file.parts, file.recipe)]).equals(kernel)).toBe(true);
-    expect(bzImage.unpack(kernel, content.length)).toBeUndefined();
+    const parts = file.parts.map((part) => ({ size: part.length, chunks: chunksOf(part, 10_000) }));
+    expect((await collect(bzImage.restoreStream(parts, file.recipe))).equals(kernel)).toBe(true);
+    expect(await unpackStreamed(bzImage, kernel, content.length)).toBeUndefined();
   });
 });
 

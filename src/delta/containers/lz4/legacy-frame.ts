@@ -59,6 +59,29 @@ export function readLegacyFrame(
   return blocks.length === 0 ? undefined : { content: Buffer.concat(contents), blocks, end: at };
 }
 
+/** Where a frame ends by the sizes of its blocks, at `end` at the latest; undefined for what is no such frame. */
+export function legacyFrameEnd(bytes: Uint8Array, offset: number, end: number): number | undefined {
+  if (!beginsLegacyFrame(bytes, offset)) return undefined;
+  let at = offset + 4;
+  while (end - at >= 4) {
+    const stored = u32(bytes, at);
+    if (stored === 0 || stored > end - at - 4) break;
+    at += 4 + stored;
+  }
+  return at;
+}
+
+/** The content of a frame, block by block. @param end as {@link legacyFrameEnd} gives it. @throws OsupdError `damaged-delta` */
+export async function* legacyContent(bytes: Uint8Array, offset: number, end: number): AsyncGenerator<Uint8Array> {
+  for (let at = offset + 4; at < end; ) {
+    const next = at + 4 + u32(bytes, at);
+    const block = readBlock(bytes.subarray(at + 4, next), BLOCK_BYTES);
+    if (block === undefined) throw damagedDelta('a base has a damaged LZ4 frame');
+    yield block.content;
+    at = next;
+  }
+}
+
 /** The stored form of a frame's decisions; undefined where no level predicts it well enough. */
 export function encodeLegacyDecisions({ content, blocks }: LegacyFrame): Uint8Array | undefined {
   const first = blocks[0] as Sequences;
