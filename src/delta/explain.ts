@@ -1,8 +1,10 @@
 /** A delta's head as text: what is where, and what it costs. */
 import { difference } from './codecs/difference.ts';
+import { unpacked } from './codecs/unpacked.ts';
 import type { DeltaFile } from './delta-file.ts';
 import type { DeltaRecord, ImagePart } from './header.ts';
 import { describeDifference } from './sections/describe-difference.ts';
+import { describeUnpacked } from './sections/describe-unpacked.ts';
 
 /** Numbers of a list that are written out; of longer lists the rest is counted. */
 const SHOWN = 12;
@@ -20,11 +22,20 @@ export async function* explainDelta({ head, read }: DeltaFile): AsyncGenerator<s
   }
   for (const [number, record] of records.entries()) {
     yield `at ${offset}: record ${number}, ${describeRecord(record)}`;
-    const { codec, bases, stored } = record;
-    if (codec === difference.name && stored > 0)
-      yield* describeDifference(read({ offset, length: stored }), bases.length);
-    offset += stored;
+    yield* describeContent(record, read({ offset, length: record.stored }));
+    offset += record.stored;
   }
+}
+
+/** What codecs say about their records. */
+async function* describeContent(
+  { codec, members, bases, stored: length }: DeltaRecord,
+  stored: AsyncIterable<Uint8Array>,
+): AsyncGenerator<string> {
+  if (length === 0) return;
+  if (codec === difference.name) yield* describeDifference(stored, bases.length);
+  if (codec === unpacked.name)
+    yield* describeUnpacked(stored, { length, bases: bases.length, members: members.length });
 }
 
 function describeImage({ method, base, codec, raw, stored, digests }: ImagePart, fromCount: number): string {

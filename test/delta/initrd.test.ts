@@ -10,11 +10,14 @@ import type { Digest } from '../../src/core/digest.ts';
 import { OsupdError } from '../../src/core/errors.ts';
 import { noProgress } from '../../src/core/progress.ts';
 import { applyRecords, type DeltaPlan, namedBy, planRecords } from '../../src/delta/apply.ts';
+import type { DeltaFile } from '../../src/delta/delta-file.ts';
+import { explainDelta } from '../../src/delta/explain.ts';
 import type { DeltaImage } from '../../src/delta/write.ts';
 import { ObjectBatch } from '../../src/objects/ingest.ts';
 import type { Pool } from '../../src/objects/pool.ts';
+import type { ReadRange } from '../../src/transport/source.ts';
 import { mutate, randomNumbers } from '../helpers/mutate.ts';
-import { noise } from '../helpers/pools.ts';
+import { chunksOf, noise } from '../helpers/pools.ts';
 import { describeWith } from '../helpers/requirements.ts';
 import { temporaryDirectory } from '../helpers/temporary.ts';
 import {
@@ -114,6 +117,15 @@ describeWith(['cpio', 'zstd', 'gzip'], 'an initrd', () => {
     expect(whole.delta.summary.byKind.initrd!.stored).toBeLessThan(13_000);
     expect(whole.delta.summary.byKind.initrd!.codecs).toHaveProperty('unpacked');
     await expectRestored(whole);
+  });
+
+  it('is told what its bytes are', async () => {
+    const { bytes, head } = whole.delta;
+    const read = ({ offset, length }: ReadRange) => chunksOf(bytes.subarray(offset, offset + length), 1000);
+    const lines = await Array.fromAsync(explainDelta({ head, read } as DeltaFile));
+    const text = lines.join('\n');
+    expect(text).toMatch(/content \d+ bytes by \S+; decisions \d+ and \d+ bytes about parts, stored in \d+ bytes/);
+    expect(text).toMatch(/members: 1 archives with \d bases in it; bases: \d contained, 1 archives without \d files/);
   });
 
   it('comes back where it is not compressed', async () => {

@@ -49,7 +49,7 @@ export const unpacked: Codec = {
   async *decode(stored, bases, members, scratch) {
     await using source = new StoredBytes(stored);
     const sizes = bases.map(({ size }) => size);
-    const layout = parseLayout(await readRecipes(source), sizes, members);
+    const layout = parseLayout((await readRecipes(source)).bytes, sizes, members);
     const inner = INNER_CODECS[await source.byte('the codec of the content')];
     if (inner === undefined) throw damagedDelta('a record has content in a codec that is not known');
     using unpackedBases = new UnpackedBases(scratch);
@@ -68,13 +68,17 @@ function ownSizes({ members }: Layout): number[] {
   return members.flatMap(({ parts }) => parts.map(({ own }) => own));
 }
 
-/** The recipes of a record, and what is behind them is left in the source. */
-async function readRecipes(source: StoredBytes): Promise<Uint8Array> {
+/**
+ * The recipes of a record; what is behind them is left in the source.
+ * @returns also how many bytes they take there.
+ * @throws OsupdError `damaged-delta`
+ */
+export async function readRecipes(source: StoredBytes): Promise<{ bytes: Uint8Array; packed: number }> {
   const length = await source.varint('the size of the recipes');
   if (length > MAX_RECIPES_BYTES) throw damagedDelta(`a record has recipes of ${length} bytes`);
   const packed = await source.take(length);
   try {
-    return brotliDecompressSync(packed, { maxOutputLength: MAX_RECIPES_BYTES });
+    return { bytes: brotliDecompressSync(packed, { maxOutputLength: MAX_RECIPES_BYTES }), packed: length };
   } catch (error) {
     throw damagedDelta('the recipes of a record are damaged', undefined, error);
   }
