@@ -87,9 +87,12 @@ export class Machine {
     return this.#log;
   }
 
-  /** Waits until the serial line has brought this. @throws Error when the machine ends before. */
-  async until(text: string | RegExp): Promise<void> {
-    const seen = () => (typeof text === 'string' ? this.#log.includes(text) : text.test(this.#log));
+  /** Waits until the serial line has brought this, after the first `from` letters. @throws Error when the machine ends before. */
+  async until(text: string | RegExp, from = 0): Promise<void> {
+    const seen = () =>
+      typeof text === 'string'
+        ? this.#log.includes(text, from)
+        : text.test(from === 0 ? this.#log : this.#log.slice(from));
     while (!seen()) {
       if (this.#ended !== undefined) throw new Error(`the machine ended before ${text}:\n${this.#log}`);
       await new Promise<void>((resolve) => this.#watchers.add(resolve));
