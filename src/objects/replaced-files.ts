@@ -4,7 +4,7 @@
  * name, `staging/replaced-images/DIGEST-N` or `staging/replaced-objects/DIGEST-N`, by which the kernel can be asked
  * whether it is still used (sys/open-elsewhere.ts). After a power cut no mount is left, so these names need not be durable.
  */
-import { linkSync, mkdirSync, readdirSync, rmSync } from 'node:fs';
+import { linkSync, mkdirSync, readdirSync, rmdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Digest, isDigest } from '../core/digest.ts';
 import { isSystemError, OsupdError, toOsupdError } from '../core/errors.ts';
@@ -78,7 +78,17 @@ export function replacedInUse(staging: string, kind: ReplacedKind, { dryRun = fa
     if (isOpenElsewhere(path) !== false) used.add(digest);
     else if (!dryRun) rmSync(path, { force: true });
   }
+  if (!dryRun && used.size === 0) removeIfEmpty(join(staging, PREFIX + kind));
   return [...used];
+}
+
+function removeIfEmpty(directory: string): void {
+  try {
+    rmdirSync(directory);
+  } catch (error) {
+    // There was none, or another repair has put a file there.
+    if (!isSystemError(error, 'ENOENT') && !isSystemError(error, 'ENOTEMPTY')) throw toOsupdError(error, directory);
+  }
 }
 
 function list(staging: string, kind: ReplacedKind): ReplacedFile[] {
