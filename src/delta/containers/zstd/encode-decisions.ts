@@ -55,11 +55,13 @@ function limitBy(best: number): number {
 export function encodeDecisions(file: ZstdFile): Uint8Array | undefined {
   try {
     const settings = bestSettings(file);
-    const { coded, missed } = codeWith(file, settings, file.content.length)!;
+    const first = codeWith(file, settings, file.content.length);
     // Encoders with and without threads differ from the second section on.
-    if (missed === 0 || settings.sectionSize === 0 || file.content.length <= settings.sectionSize) return coded;
-    const { coded: other } = codeWith(file, unsectioned(settings.parameters, settings.isLater), file.content.length)!;
-    return other.length < coded.length ? other : coded;
+    if (first?.missed === 0 || settings.sectionSize === 0 || file.content.length <= settings.sectionSize)
+      return first?.coded;
+    const other = codeWith(file, unsectioned(settings.parameters, settings.isLater), file.content.length);
+    if (first === undefined || other === undefined) return (first ?? other)?.coded;
+    return other.coded.length < first.coded.length ? other.coded : first.coded;
   } catch (error) {
     // What cannot be written again is left to other codecs.
     if (error instanceof OsupdError && error.code === 'unsupported') return undefined;
@@ -74,7 +76,8 @@ interface Coded {
 }
 
 /**
- * Codes with these settings, up to `sample` bytes of the content; undefined where more sequences than the limit are not as foretold.
+ * Codes with these settings, up to `sample` bytes of the content; undefined where more sequences than the limit are not as foretold, or
+ * cannot be those of such an encoder.
  * @throws OsupdError `unsupported` where other bytes come out.
  */
 function codeWith(
@@ -96,9 +99,15 @@ function codeWith(
   };
   const coder = new FrameCoder(new DecisionModels(encoder), settings, content.length, compare, file);
   const end = Math.min(sample, content.length);
-  for (let at = 0; at < end || at === 0; at += MAX_BLOCK_BYTES) {
-    coder.append(content.subarray(at, Math.min(at + MAX_BLOCK_BYTES, end)));
-    if (coder.missed > missLimit) return undefined;
+  try {
+    for (let at = 0; at < end || at === 0; at += MAX_BLOCK_BYTES) {
+      coder.append(content.subarray(at, Math.min(at + MAX_BLOCK_BYTES, end)));
+      if (coder.missed > missLimit) return undefined;
+    }
+  } catch (error) {
+    // What a reader with these settings would call damaged, another encoder made.
+    if (error instanceof OsupdError && error.code === 'damaged-delta') return undefined;
+    throw error;
   }
   writer.bytes(encoder.finish());
   return { coded: writer.finish(), missed: coder.missed };

@@ -29,12 +29,12 @@ const EXACT = 60;
 const SPLIT = 3;
 
 describeWith(['zstd'], 'frames of the zstd command', () => {
-  const sizes = [1, 300, 12_000, 100_000, 200_000, 400_000];
+  const sizes = [1, 300, 12_000, 100_000, 150_000, 270_000];
 
   for (const size of sizes)
     it(`are restored at every level from ${size} bytes of content and next to nothing`, { timeout: 120_000 }, () => {
       const content = sampleContent(size);
-      for (const level of [1, 2, 3, 4, 5, 6, 8, 9, 11, 12, 13, 15, 16, 17, 18, 19]) {
+      for (const level of size < 100_000 ? [1, 2, 3, 4, 5, 7, 9, 11, 13, 15, 17, 19] : [1, 3, 6, 9, 12, 14, 16, 18]) {
         const bytes = compress(content, [`-${level}`]);
         const coded = restorable(bytes);
         const { blocks } = readZstd(bytes, LIMITS)!.frames[0]!;
@@ -43,7 +43,7 @@ describeWith(['zstd'], 'frames of the zstd command', () => {
     });
 
   it('are restored where their content is cut into sections for threads', () => {
-    const content = sampleContent(5 << 20);
+    const content = sampleContent(2 << 20);
     for (const options of [['-3', '-T2', '-B1MiB'], ['-1'], ['-6', '--zstd=wlog=18'], ['-9', '--no-check']]) {
       const coded = restorable(compress(content, options));
       if (isEmulatedExactly() && !options.includes('-B1MiB')) expect(coded.length).toBeLessThan(EXACT);
@@ -51,7 +51,7 @@ describeWith(['zstd'], 'frames of the zstd command', () => {
   });
 
   it('are restored where windows are smaller than content', () => {
-    const content = sampleContent(3 << 20);
+    const content = sampleContent(1 << 20);
     for (const options of [
       ['-5', '--single-thread', '--zstd=wlog=17'],
       ['-13', '--zstd=wlog=17,clog=16,hlog=16'],
@@ -61,14 +61,13 @@ describeWith(['zstd'], 'frames of the zstd command', () => {
   });
 
   it('are restored where the encoder does not know the size', () => {
-    const content = sampleContent(700_000);
-    for (const options of [['-3'], ['-7'], ['-19', '--no-content-size'], ['-1', '--fast=3']])
-      restorable(compressPipe(content, options));
+    const content = sampleContent(600_000);
+    for (const options of [['-3'], ['-7'], ['-1', '--fast=3']]) restorable(compressPipe(content, options));
   });
 
   it('are restored with long windows and long distance matching', () => {
-    const part = sampleContent(600_000);
-    const content = Buffer.concat([part, sampleContent(900_000).reverse(), part]);
+    const part = sampleContent(300_000);
+    const content = Buffer.concat([part, sampleContent(600_000).reverse(), part]);
     for (const options of [
       ['-3', '--long=27'],
       ['-9', '--long'],
@@ -77,7 +76,7 @@ describeWith(['zstd'], 'frames of the zstd command', () => {
   });
 
   it('are restored at the levels above 19', () => {
-    const content = sampleContent(150_000);
+    const content = sampleContent(60_000);
     for (const level of [20, 22]) restorable(compress(content, ['--ultra', `-${level}`]));
   });
 
@@ -93,8 +92,8 @@ describeWith(['zstd'], 'frames of the zstd command', () => {
 
   it('are restored where content repeats one byte or is random', () => {
     const random = randomNumbers(7);
-    const noise = Buffer.from(Uint8Array.from({ length: 300_000 }, () => random() * 256));
-    const content = Buffer.concat([Buffer.alloc(400_000, 7), noise, Buffer.alloc(5), noise.subarray(1000)]);
+    const noise = Buffer.from(Uint8Array.from({ length: 140_000 }, () => random() * 256));
+    const content = Buffer.concat([Buffer.alloc(300_000, 7), noise, Buffer.alloc(5), noise.subarray(1000)]);
     for (const level of [1, 3, 6, 9, 13, 16, 19]) restorable(compress(content, [`-${level}`]), 128 << 10);
   });
 
@@ -115,25 +114,25 @@ describeWith(['zstd'], 'frames of the zstd command', () => {
 
 describe('frames of another encoder', () => {
   it('are restored, whatever version the runtime has', () => {
-    const content = sampleContent(500_000);
-    for (const level of [1, 3, 5, 9, 13, 16, 19]) restorable(zstdCompressSync(content, { params: { 100: level } }));
+    const content = sampleContent(150_000);
+    for (const level of [1, 3, 5, 9, 13, 16]) restorable(zstdCompressSync(content, { params: { 100: level } }));
   });
 });
 
 describeWith(['zstd'], 'damage', () => {
-  const content = sampleContent(20_000);
+  const content = sampleContent(6000);
 
   it('in frames is noticed or gives other content, and nothing else', () => {
     const random = randomNumbers(1);
     for (const level of [1, 5, 19]) {
       const bytes = compress(content, [`-${level}`]);
       let read = 0;
-      for (let count = 0; count < 3000 * SCALE; count++) {
+      for (let count = 0; count < 3500 * SCALE; count++) {
         const file = readZstd(mutate(bytes, random), { contentBytes: 1 << 20, windowBytes: 1 << 20 });
         if (file === undefined) continue;
         read++;
         expect(file.content.length).toBeLessThanOrEqual(1 << 20);
-        if (count % 10 === 0 && encodeDecisions(file) !== undefined) restorable(file.bytes);
+        if (count % 400 === 0 && encodeDecisions(file) !== undefined) restorable(file.bytes);
       }
       expect(read).toBeGreaterThan(0);
     }
