@@ -1,11 +1,12 @@
 /** Brings the images of a delta that is at hand, with their objects, into a pool. */
 import type { Digest } from '../core/digest.ts';
+import { WorkerPool, workerModule } from '../core/workers.ts';
 import { ObjectBatch } from '../objects/ingest.ts';
 import type { Pool } from '../objects/pool.ts';
+import { returnFreedMemory } from '../sys/memory.ts';
 import { type ApplyOptions, applyRecords } from './apply.ts';
 import type { DeltaFile } from './delta-file.ts';
-import { planRecords } from './plan.ts';
-import { rebuildImages } from './rebuild.ts';
+import type { PlanJob, PlannedDelta } from './plan-worker.ts';
 
 export interface Applied {
   /** Images that the pool did not have before. */
@@ -22,16 +23,7 @@ export interface Applied {
  */
 export async function applyToPool(delta: DeltaFile, pool: Pool, options: ApplyOptions): Promise<Applied> {
   await using batch = await ObjectBatch.open(pool);
-  const { head } = delta;
-  const from = new Map<Digest, Uint8Array>();
-  for (const digest of head.from) from.set(digest, await pool.readImage(digest));
-  const { images: rebuilt, objects } = await rebuildImages(head, from);
-  from.clear();
-  const plan = planRecords(
-    head,
-    (image) => objects.get(image)!,
-    (digest) => pool.hasObject(digest),
-  );
+  const { images: rebuilt, plan } = await planOnThread(delta, pool);
   try {
     await applyRecords(plan, delta.read, batch, options);
   } finally {
@@ -45,4 +37,21 @@ export async function applyToPool(delta: DeltaFile, pool: Pool, options: ApplyOp
   }
   await batch.close();
   return { images: added, added: { ...batch.added }, read: plan.fetchBytes };
+}
+
+/** The runtime would take 48: a third of what the trees of a system need. */
+const YOUNG_MEGABYTES = 6;
+
+/** Trees take more memory than anything that comes after them. It is given back with the thread. */
+async function planOnThread({ head }: DeltaFile, pool: Pool): Promise<PlannedDelta> {
+  const threads = new WorkerPool<PlanJob, PlannedDelta>(workerModule(import.meta.url, './plan-worker'), {
+    size: 1,
+    youngMegabytes: YOUNG_MEGABYTES,
+  });
+  try {
+    return await threads.run({ head: head.bytes, pool: pool.directory });
+  } finally {
+    await threads.close();
+    returnFreedMemory();
+  }
 }

@@ -9,7 +9,7 @@ import type { WrittenContent } from '../objects/write-content.ts';
 import type { ReadRange } from '../transport/source.ts';
 import { ByteBudget } from './budget.ts';
 import { codecNamed } from './codecs.ts';
-import { Cutter } from './cutter.ts';
+import { Cutter, copied } from './cutter.ts';
 import { damagedDelta } from './damage.ts';
 import { type BaseFile, decodeRecord, isSound, type RecordFiles } from './decode-record.ts';
 import type { DecodeJob } from './decode-worker.ts';
@@ -27,7 +27,7 @@ const BUFFERED_BYTES = 16 << 20;
 const READ_AHEAD_BYTES = 20 << 20;
 
 /** What the codecs of the records that are decoded at the same time need. */
-const WORKING_BYTES = 80 << 20;
+const WORKING_BYTES = 64 << 20;
 
 /** Threads that decode. Each takes 12 MiB and more of memory, and two fill what most networks and disks of devices can do. */
 const MAX_THREADS = 2;
@@ -251,11 +251,6 @@ async function collected(chunks: AsyncIterable<Uint8Array>, length: number): Pro
     at += chunk.length;
   }
   return bytes;
-}
-
-/** Chunks that stay valid. */
-async function* copied(chunks: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
-  for await (const chunk of chunks) yield Uint8Array.from(chunk);
 }
 
 async function* once(bytes: Uint8Array): AsyncGenerator<Uint8Array> {

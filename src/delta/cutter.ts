@@ -1,5 +1,10 @@
 /** Cuts a stream of chunks into pieces of given lengths. */
 
+/** Chunks that stay valid, of ones that are valid until the next step. */
+export async function* copied(chunks: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+  for await (const chunk of chunks) yield Uint8Array.from(chunk);
+}
+
 export class Cutter implements AsyncDisposable {
   readonly #source: AsyncIterator<Uint8Array>;
   readonly #ended: (missing: number) => Error;

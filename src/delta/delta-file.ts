@@ -1,5 +1,4 @@
 /** Deltas as files of this machine. */
-import { createReadStream } from 'node:fs';
 import { type FileHandle, open, rename, rm } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { OsupdError, toOsupdError } from '../core/errors.ts';
@@ -31,9 +30,12 @@ export async function writeDeltaFile(path: string, job: Omit<DeltaJob, 'out' | '
   }
 }
 
+/** What is read at once of a file. */
+const CHUNK_BYTES = 256 << 10;
+
 export interface DeltaFile {
   readonly head: DeltaHead;
-  /** Chunks of a range of the file. */
+  /** Chunks of a range of the file; each is valid until the next one. */
   readonly read: (range: ReadRange) => AsyncIterable<Uint8Array>;
 }
 
@@ -46,13 +48,24 @@ export async function openDeltaFile(path: string): Promise<DeltaFile> {
     const head = readHead(await readStart(file, headSize, size));
     if (head.size + head.payloadSize !== size)
       throw damagedDelta(`the file has ${size} bytes, not the ${head.size + head.payloadSize} of its delta`, path);
-    const read = ({ offset, length }: ReadRange) => createReadStream(path, { start: offset, end: offset + length - 1 });
-    return { head, read };
+    return { head, read: (range) => readRange(path, range) };
   } catch (error) {
     if (!(error instanceof OsupdError)) throw toOsupdError(error, path);
     // What is wrong with the bytes is said without their file.
     const { code, message, where = path, remedy, facts } = error;
     throw new OsupdError(code, message, { where, ...(remedy === undefined ? {} : { remedy }), facts, cause: error });
+  }
+}
+
+/** All chunks are in one buffer: those of a stream would pile up until they come to tens of megabytes. */
+async function* readRange(path: string, { offset, length }: ReadRange): AsyncGenerator<Uint8Array> {
+  await using file = await open(path, 'r');
+  const buffer = Buffer.allocUnsafeSlow(Math.min(length, CHUNK_BYTES));
+  for (let done = 0; done < length; ) {
+    const { bytesRead } = await file.read(buffer, 0, Math.min(buffer.length, length - done), offset + done);
+    if (bytesRead === 0) return;
+    done += bytesRead;
+    yield buffer.subarray(0, bytesRead);
   }
 }
 

@@ -1,5 +1,6 @@
 /** Writes content that comes as a stream to a staged file, and checks it on the way. */
 import { closeSync, ftruncateSync, renameSync, rmSync } from 'node:fs';
+import { freeMemory } from '../core/bytes.ts';
 import type { Digest } from '../core/digest.ts';
 import { OsupdError, toOsupdError } from '../core/errors.ts';
 import { FsverityHasher } from './fsverity.ts';
@@ -48,6 +49,7 @@ export async function writeContent(
       }
       file ??= new StagedContent(path);
       if (held !== undefined) file.write(held.bytes);
+      held?.[Symbol.dispose]();
       held = undefined;
       file.write(chunk);
     }
@@ -66,17 +68,18 @@ export async function writeContent(
     throw toOsupdError(error, path);
   } finally {
     file?.[Symbol.dispose]();
+    held?.[Symbol.dispose]();
   }
 }
 
-/** Small content, in one piece. */
-class HeldContent {
+/** Small content, in one piece, whose memory is given back at once. */
+class HeldContent implements Disposable {
   #buffer: Buffer;
   #length = 0;
 
   /** @param size bytes that will come, where that is known. */
   constructor(size = HELD_START_BYTES) {
-    this.#buffer = Buffer.allocUnsafe(Math.min(size, HELD_BYTES));
+    this.#buffer = Buffer.allocUnsafeSlow(Math.min(size, HELD_BYTES));
   }
 
   get bytes(): Uint8Array {
@@ -87,12 +90,17 @@ class HeldContent {
   add(chunk: Uint8Array): void {
     const end = this.#length + chunk.length;
     if (end > this.#buffer.length) {
-      const larger = Buffer.allocUnsafe(Math.max(end, 2 * this.#buffer.length));
+      const larger = Buffer.allocUnsafeSlow(Math.max(end, 2 * this.#buffer.length));
       larger.set(this.bytes);
+      freeMemory(this.#buffer);
       this.#buffer = larger;
     }
     this.#buffer.set(chunk, this.#length);
     this.#length = end;
+  }
+
+  [Symbol.dispose](): void {
+    freeMemory(this.#buffer);
   }
 }
 

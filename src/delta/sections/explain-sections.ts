@@ -8,6 +8,7 @@ import { type ObjectReference, objectsOf } from '../../tree/references.ts';
 import { nodeOf, type Tree, walk } from '../../tree/tree.ts';
 import { difference } from '../codecs/difference.ts';
 import { decodeDifference } from '../codecs/difference-decode.ts';
+import { copied } from '../cutter.ts';
 import type { DeltaFile } from '../delta-file.ts';
 import { kindOf } from '../kinds.ts';
 import { openExactly } from '../object-reader.ts';
@@ -47,7 +48,7 @@ export async function explainSections(
     await using open = new OpenBases((object: ObjectReference) => openExactly(pool, object));
     const sizes = members.map(({ size }) => size);
     const content = decodeDifference(
-      read(range),
+      copied(read(range)),
       bases.map((base) => open.baseOf(base)),
       sizes,
       observer,
