@@ -5,7 +5,7 @@ import { difference } from './codecs/difference.ts';
 import { unpacked } from './codecs/unpacked.ts';
 import { zstdBase } from './codecs/zstd.ts';
 import { CODECS } from './codecs.ts';
-import type { Kind } from './kinds.ts';
+import { type Kind, PACKED_KINDS } from './kinds.ts';
 import { memoryBase } from './read-base.ts';
 
 export interface EncodeJob {
@@ -37,9 +37,6 @@ const THOROUGH_EFFORT = 8;
  * zstd, which is fast to make and to apply. The others gain less than 1 % there.
  */
 const PLAIN_KINDS: ReadonlySet<ContentKind> = new Set(['compressed', 'image', 'initrd']);
-
-/** What is compressed inside is mostly far smaller when it is unpacked: that is tried first. */
-const PACKED_KINDS: ReadonlySet<ContentKind> = new Set(['compressed', 'initrd', 'kernel']);
 
 /** The smallest result of all codecs that are worth a try; of equal ones the first. */
 async function encode(job: EncodeJob): Promise<Encoded | undefined> {

@@ -5,6 +5,9 @@ import { baseName, extensionOf } from './names.ts';
 /** `library` and `program` are ELF files; `compressed` is what is compressed inside. */
 export type Kind = 'kernel' | 'initrd' | 'module' | 'library' | 'program' | 'compressed' | 'other';
 
+/** What is compressed inside, and mostly far smaller where it is unpacked. */
+export const PACKED_KINDS: ReadonlySet<string> = new Set<Kind>(['compressed', 'initrd', 'kernel']);
+
 const COMPRESSED = new Set('bz2 gif gz jar jpeg jpg lz4 lzma mp3 mp4 ogg png webp whl woff2 xz zip zst'.split(' '));
 
 /** First bytes of compressed formats, in hexadecimal: gzip, bzip2, xz, zstd, lz4, zip, 7z, PNG, GIF, JPEG, woff2. */

@@ -17,6 +17,8 @@ Objects are counted, not named: a delta holds no digest of an object. New object
 to have; bases are counted among the objects of the images it starts from, then the new ones.
 
 Records of the codec difference have a line for each segment; streams that are not coded adaptively are "packed".
+Records of the codec unpacked hold what is in compressed files; "decisions" are what gives the compressed bytes back, and bases
+that are "contained" are files in the archives of an initrd.
 
 With --sections, which needs a pool with the images of both sides, the stored bytes of difference records are shared out among the
 sections of the new files: "differing" are copied bytes that the old files, projected, do not have, "new" are those that come
