@@ -21,6 +21,7 @@ export const COMMANDS: readonly CommandEntry[] = [
   { name: 'key', group: true, load: () => import('./commands/key.ts') },
   { name: 'repo', group: true, load: () => import('./commands/repo.ts') },
   { name: 'install', load: () => import('./commands/install.ts') },
+  { name: 'adopt', load: () => import('./commands/adopt.ts') },
   { name: 'init', load: () => import('./commands/init.ts') },
   { name: 'check', load: () => import('./commands/check.ts') },
   { name: 'pull', load: () => import('./commands/pull.ts') },

@@ -19,6 +19,8 @@ export interface BootSession {
   readonly booted: BootedDeployment | undefined;
   /** As `2030-01-31T23:59:59Z`. */
   readonly now: string;
+  /** Where the state file system of the machine that is to boot is mounted, when it is not this one's. */
+  readonly stateDirectory?: string;
 }
 
 /**

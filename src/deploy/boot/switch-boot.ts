@@ -6,6 +6,7 @@
  */
 
 import { existsSync } from 'node:fs';
+import { join, relative } from 'node:path';
 import type { Digest } from '../../core/digest.ts';
 import { OsupdError } from '../../core/errors.ts';
 import { checkComplete } from '../completeness.ts';
@@ -124,7 +125,7 @@ export async function bootDeployment(
   const { etc: policy } = stackNamed(configuration, stack);
   const request: EntryRequest = {
     ...{ device, boot, deployment: to, files: findBootFiles(tree, to.boot), title: titleOf(to) },
-    commandLine: bootArguments(to, configuration.boot, { root: device.directory, etc: policy }),
+    commandLine: bootArguments(to, configuration.boot, { root: rootOnState(session), etc: policy }),
     grub: usesGrub(session),
     ...(options.tries === undefined ? {} : { tries: options.tries }),
   };
@@ -198,6 +199,11 @@ function entriesToRemove(session: BootSession, stack: string, id: string, plan: 
   }
   if (missing() > 0) throw noBootSpace(boot, plan.bytes, missing());
   return gone;
+}
+
+/** The device root as the machine finds it that is to boot. */
+function rootOnState({ device, stateDirectory }: BootSession): string {
+  return stateDirectory === undefined ? device.directory : join('/', relative(stateDirectory, device.directory));
 }
 
 /** What people see in the boot menu: `os 2, kiosk 7 (3-5f0c1b8ad1e2)`. */
