@@ -88,7 +88,7 @@ function stateProblems({ directory, content }: InstalledSystem): Missing[] {
 }
 
 /** The kernels of a system, the newest first: their versions. */
-export function installedKernels(directory: string): string[] {
+function installedKernels(directory: string): string[] {
   const names = [
     ...namesIn(join(directory, 'boot')).flatMap((name) => /^vmlinuz-(.+)$/.exec(name)?.[1] ?? []),
     ...namesIn(join(directory, 'usr/lib/modules')).filter((version) =>

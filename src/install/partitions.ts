@@ -9,7 +9,7 @@ import type { DiskGeometry } from '../sys/block-device.ts';
 export const MIB = 1 << 20;
 
 /** Below it mkfs.vfat makes no FAT32 of 4096-byte blocks that all firmware reads. */
-export const MIN_ESP_BYTES = 300 * MIB;
+const MIN_ESP_BYTES = 300 * MIB;
 /** Four kernels with initrds of 100 MB. */
 export const DEFAULT_ESP_BYTES = 512 * MIB;
 /** The smallest xfs. */
