@@ -42,6 +42,7 @@ const PROGRAMS = ['/usr/bin/true', '/usr/bin/kmod', '/usr/bin/head', '/usr/bin/m
 type Compressor = (archive: Buffer) => Buffer;
 const zstd: Compressor = (archive) => execFileSync('zstd', ['-q', '-9', '-c'], { input: archive, maxBuffer: 1 << 28 });
 const gzip: Compressor = (archive) => execFileSync('gzip', ['-9n'], { input: archive, maxBuffer: 1 << 28 });
+const lz4: Compressor = (archive) => execFileSync('lz4', ['-l', '-9', '-c'], { input: archive, maxBuffer: 1 << 28 });
 const plain: Compressor = (archive) => archive;
 
 function archiveOf(files: ReadonlyMap<string, Buffer>, name: string): Buffer {
@@ -105,7 +106,7 @@ async function expectRestored({ store, from, to, delta }: Case): Promise<void> {
   expect(await objectsIn(device)).toEqual([...new Set([...digestsOf(from), ...digestsOf(to)])].sort());
 }
 
-describeWith(['cpio', 'zstd', 'gzip'], 'an initrd', () => {
+describeWith(['cpio', 'zstd', 'gzip', 'lz4'], 'an initrd', () => {
   let whole: Case;
 
   beforeAll(async () => {
@@ -128,11 +129,16 @@ describeWith(['cpio', 'zstd', 'gzip'], 'an initrd', () => {
     expect(text).toMatch(/members: 1 archives with \d bases in it; bases: \d contained, 1 archives without \d files/);
   });
 
-  it('comes back where it is not compressed', async () => {
-    const other = await caseOf(plain, 'plain');
-    expect(other.delta.summary.byKind.initrd!.stored).toBeLessThan(13_000);
-    await expectRestored(other);
-  });
+  for (const [title, compress] of [
+    ['is not compressed', plain],
+    ['is compressed by LZ4', lz4],
+  ] as const) {
+    it(`comes back where it ${title}`, async () => {
+      const other = await caseOf(compress, compress.name);
+      expect(other.delta.summary.byKind.initrd!.stored).toBeLessThan(13_000);
+      await expectRestored(other);
+    });
+  }
 
   it('comes back where its archives are in a form that is not taken apart', async () => {
     await expectRestored(await caseOf((archive) => gzip(Buffer.concat([archive])).reverse(), 'reversed'));

@@ -13,6 +13,14 @@ import { damagedDelta, damagedPart } from '../damage.ts';
 import { readBases } from '../read-base.ts';
 import type { StreamedContainer, UnpackedFile } from './container.ts';
 import { beginsCpio, cpioEnd } from './cpio.ts';
+import {
+  beginsLegacyFrame,
+  encodeLegacyDecisions,
+  LegacyRestorer,
+  legacyContent,
+  legacyFrameEnd,
+  readLegacyFrame,
+} from './lz4/legacy-frame.ts';
 import { encodeDecisions } from './zstd/encode-decisions.ts';
 import { beginsZstd, framesEnd } from './zstd/find-end.ts';
 import { readZstd } from './zstd/read-frame.ts';
@@ -21,7 +29,8 @@ import { restoreZstd } from './zstd/restore-frames.ts';
 /** How a piece of a file is stored; the recipe has these numbers. */
 const PLAIN = 0;
 const ZSTD = 1;
-type Storage = typeof PLAIN | typeof ZSTD;
+const LZ4 = 2;
+type Storage = typeof PLAIN | typeof ZSTD | typeof LZ4;
 
 interface Piece {
   readonly storage: Storage;
@@ -31,7 +40,7 @@ interface Piece {
 export const archives: StreamedContainer = {
   name: 'archives',
   begins(bytes) {
-    return beginsCpio(bytes, 0) || beginsZstd(bytes, 0);
+    return beginsCpio(bytes, 0) || beginsZstd(bytes, 0) || beginsLegacyFrame(bytes, 0);
   },
   describe(bytes, limit) {
     return describe(piecesOf(bytes), limit);
@@ -54,6 +63,8 @@ export const archives: StreamedContainer = {
       if (storage === PLAIN) yield* own;
       else if (storage === ZSTD)
         yield* restoreZstd(own, reader.take(reader.varint('the size of decisions'), 'decisions'));
+      else if (storage === LZ4)
+        yield* restoreLegacy(own, reader.take(reader.varint('the size of decisions'), 'decisions'));
       else throw damagedDelta(`archives have a piece that is stored in the way ${storage}`);
     }
     if (left > 0 || reader.remaining > 0) throw damagedDelta('archives have more content than their pieces');
@@ -71,10 +82,11 @@ function piecesOf(bytes: Uint8Array): Piece[] {
   const pieces: Piece[] = [];
   let plainFrom = 0;
   for (let at = 0; at < bytes.length; ) {
-    const framed = beginsZstd(bytes, at) ? framesEnd(bytes, at) : undefined;
+    const storage = beginsZstd(bytes, at) ? ZSTD : LZ4;
+    const framed = storage === ZSTD ? framesEnd(bytes, at) : legacyFrameEnd(bytes, at, bytes.length);
     if (framed !== undefined) {
       if (plainFrom < at) pieces.push({ storage: PLAIN, bytes: bytes.subarray(plainFrom, at) });
-      pieces.push({ storage: ZSTD, bytes: bytes.subarray(at, framed) });
+      pieces.push({ storage, bytes: bytes.subarray(at, framed) });
       plainFrom = framed;
     }
     at = framed ?? plainEnd(bytes, at);
@@ -90,6 +102,7 @@ function plainEnd(bytes: Uint8Array, start: number): number {
 }
 
 function contentOf({ storage, bytes }: Piece): AsyncIterable<Uint8Array> {
+  if (storage === LZ4) return legacyContent(bytes, 0, bytes.length);
   return storage === PLAIN ? once(bytes) : decompressed(bytes);
 }
 
@@ -103,26 +116,43 @@ async function* decompressed(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
   }
 }
 
+/** A piece that is compressed has decisions; undefined where they cannot be told. */
+function readPiece(
+  { storage, bytes }: Piece,
+  limit: number,
+): { readonly content: Uint8Array; readonly decisions?: Uint8Array } | undefined {
+  if (storage === PLAIN) return { content: bytes };
+  if (storage === ZSTD) {
+    const file = readZstd(bytes, { contentBytes: limit, windowBytes: 2 ** MAX_ZSTD_WINDOW_LOG });
+    const decisions = file === undefined ? undefined : encodeDecisions(file);
+    return file === undefined || decisions === undefined ? undefined : { content: file.content, decisions };
+  }
+  const frame = readLegacyFrame(bytes, 0, bytes.length, limit);
+  const decisions = frame?.end === bytes.length ? encodeLegacyDecisions(frame) : undefined;
+  return frame === undefined || decisions === undefined ? undefined : { content: frame.content, decisions };
+}
+
+async function* restoreLegacy(content: AsyncIterable<Uint8Array>, decisions: Uint8Array): AsyncGenerator<Uint8Array> {
+  const restorer = new LegacyRestorer(decisions);
+  for await (const chunk of content) yield* restorer.append(chunk);
+  yield* restorer.finish();
+}
+
 function describe(pieces: readonly Piece[], limit: number): UnpackedFile | undefined {
   const out = new ByteWriter();
   const contents: Uint8Array[] = [];
   let left = limit;
   out.varint(pieces.length);
   for (const { storage, bytes } of pieces) {
-    const file =
-      storage === ZSTD
-        ? readZstd(bytes, { contentBytes: left, windowBytes: 2 ** MAX_ZSTD_WINDOW_LOG })
-        : { content: bytes };
-    if (file === undefined || file.content.length > left) return undefined;
+    const read = readPiece({ storage, bytes }, left);
+    if (read === undefined || read.content.length > left) return undefined;
     out.varint(storage);
-    out.varint(file.content.length);
-    left -= file.content.length;
-    contents.push(file.content);
-    if (!('frames' in file)) continue;
-    const decisions = encodeDecisions(file);
-    if (decisions === undefined) return undefined;
-    out.varint(decisions.length);
-    out.bytes(decisions);
+    out.varint(read.content.length);
+    left -= read.content.length;
+    contents.push(read.content);
+    if (read.decisions === undefined) continue;
+    out.varint(read.decisions.length);
+    out.bytes(read.decisions);
   }
   const [first] = contents;
   return { parts: [contents.length === 1 ? first! : Buffer.concat(contents)], recipe: out.finish() };
