@@ -208,6 +208,12 @@ export const MAX_RECORDED_PROBLEMS = 10_000;
 export const MAX_ZSTD_TABLE_LOG = 24;
 
 /**
+ * Places and bytes that a reader looks at for each byte of content to restore a zstd frame: level 22 takes some hundreds of real content, and its tables allow
+ * for thousands.
+ */
+export const MAX_ZSTD_SEARCH_WORK = 4096;
+
+/**
  * Content of the files of one record that are compressed inside, and again that of its bases: a reader holds both in memory. The kernel
  * and the initrd of a distribution have 53 MB.
  */

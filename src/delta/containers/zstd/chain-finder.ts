@@ -5,6 +5,7 @@
 import { commonLength, Hasher, read32 } from './hash.ts';
 import { enteredFrom, FIRST_INDEX, type MatchFinder, moveIndexes, SHORTEST } from './match-finder.ts';
 import type { Parameters } from './parameters.ts';
+import { SearchBudget } from './search-budget.ts';
 
 /** Bytes at the end of what is known before a section that are not entered. */
 const UNENTERED = 8;
@@ -17,6 +18,7 @@ export class ChainFinder implements MatchFinder {
   readonly #attempts: number;
   readonly #last: Int32Array;
   readonly #chain: Int32Array;
+  readonly #budget = new SearchBudget();
   #bytes: Uint8Array = new Uint8Array(0);
   #end = 0;
   #next = FIRST_INDEX;
@@ -42,6 +44,7 @@ export class ChainFinder implements MatchFinder {
   startBlock(bytes: Uint8Array, start: number, end: number): void {
     this.#bytes = bytes;
     this.#end = end;
+    this.#budget.refill(end - start);
     this.#next = enteredFrom(this.#next, start);
   }
 
@@ -55,11 +58,15 @@ export class ChainFinder implements MatchFinder {
     else this.#enterUpTo(at);
     this.#next = Math.max(this.#next, at);
     const least = Math.max(0, at - chain.length);
+    if (this.#budget.left <= 0) return 0;
     let longest = SHORTEST - 1;
+    let work = 0;
     let index = this.#last[this.#hasher.of(bytes, at)]!;
     for (let left = this.#attempts; left > 0 && index >= lowest && index < at; left--) {
+      work++;
       if (read32(bytes, index + longest - 3) === read32(bytes, at + longest - 3)) {
         const length = commonLength(bytes, at, index, end);
+        work += length;
         if (length > longest) {
           longest = length;
           this.offset = at - index;
@@ -69,6 +76,7 @@ export class ChainFinder implements MatchFinder {
       if (index <= least) break;
       index = chain[index & mask]!;
     }
+    this.#budget.left -= work;
     return longest;
   }
 

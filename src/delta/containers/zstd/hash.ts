@@ -21,7 +21,7 @@ export function hash3(bytes: Uint8Array, at: number, bits: number): number {
 }
 
 /** The high 32 bits of the product of two numbers of 32 bits. */
-export function highProduct(a: number, b: number): number {
+function highProduct(a: number, b: number): number {
   const a0 = a & 0xffff;
   const a1 = a >>> 16;
   const b0 = b & 0xffff;

@@ -5,6 +5,7 @@
 import { commonLength, Hasher, hash3, read32 } from './hash.ts';
 import { enteredFrom, FIRST_INDEX, moveIndexes } from './match-finder.ts';
 import type { Parameters } from './parameters.ts';
+import { SearchBudget } from './search-budget.ts';
 import { enterIntoTree } from './sorted-tree.ts';
 
 /** Places that prices are kept for: a match as long ends the search. */
@@ -31,6 +32,7 @@ export class OptimalMatches {
   readonly #mask: number;
   readonly #log3: number;
   readonly #last3: Int32Array;
+  readonly #budget = new SearchBudget();
   #bytes: Uint8Array = new Uint8Array(0);
   #end = 0;
   #lowest = FIRST_INDEX;
@@ -60,6 +62,7 @@ export class OptimalMatches {
     this.#lowest = FIRST_INDEX;
     this.#next = FIRST_INDEX;
     if (end - FIRST_INDEX <= REACH) return;
+    this.#budget.refill(end);
     this.#enterUpTo(end - REACH);
     this.#next = end;
   }
@@ -67,6 +70,7 @@ export class OptimalMatches {
   startBlock(bytes: Uint8Array, start: number, end: number): void {
     this.#bytes = bytes;
     this.#end = end;
+    this.#budget.refill(end - start);
     this.#lowest = Math.max(FIRST_INDEX, start - this.#windowSize);
     this.#next = Math.max(this.#lowest, enteredFrom(this.#next, start));
     this.#next3 = this.#next;
@@ -84,7 +88,7 @@ export class OptimalMatches {
    * @param isBehindMatch whether no literals are before it: other offsets are repeated then.
    */
   find(at: number, first: number, second: number, third: number, isBehindMatch: boolean): number {
-    if (at < this.#next) return 0;
+    if (at < this.#next || this.#budget.left <= 0) return 0;
     this.#enterUpTo(at);
     const lowest = Math.max(this.#lowest, at - this.#windowSize);
     let count = 0;
@@ -135,7 +139,10 @@ export class OptimalMatches {
       this.minMatch === 3
         ? bytes[at] === bytes[from] && bytes[at + 1] === bytes[from + 1] && bytes[at + 2] === bytes[from + 2]
         : read32(bytes, at) === read32(bytes, from);
-    return isSame ? commonLength(bytes, at, from, this.#end) : 0;
+    if (!isSame) return 0;
+    const length = commonLength(bytes, at, from, this.#end);
+    this.#budget.left -= length;
+    return length;
   }
 
   #enterUpTo(at: number): void {
@@ -144,7 +151,17 @@ export class OptimalMatches {
     let index = this.#next;
     while (index < at) {
       const hash = this.#hasher.of(bytes, index);
-      index += enterIntoTree(bytes, index, this.#end, lowest, hash, this.#last, this.#tree, this.#parameters);
+      index += enterIntoTree(
+        bytes,
+        index,
+        this.#end,
+        lowest,
+        hash,
+        this.#last,
+        this.#tree,
+        this.#parameters,
+        this.#budget,
+      );
     }
     this.#next = at;
   }
@@ -170,12 +187,15 @@ export class OptimalMatches {
     let smallerLength = 0;
     let largerLength = 0;
     let reach = at + REACH + 1;
+    let work = 0;
     let index = this.#last[hash]!;
     this.#last[hash] = at;
     for (let left = 1 << this.#parameters.searchLog; left > 0 && index >= lowest && index < at; left--) {
       const node = (index & mask) << 1;
       let length = Math.min(smallerLength, largerLength);
+      work += 1 - length;
       while (at + length < end && bytes[at + length] === bytes[index + length]) length++;
+      work += length;
       if (length > longest) {
         if (length > reach - index) reach = index + length;
         longest = length;
@@ -205,6 +225,7 @@ export class OptimalMatches {
     }
     if (smaller >= 0) tree[smaller] = 0;
     if (larger >= 0) tree[larger] = 0;
+    this.#budget.left -= work;
     this.#next = reach - REACH;
     return count;
   }

@@ -8,7 +8,6 @@ export const GREEDY = 3;
 export const LAZY = 4;
 export const LAZY2 = 5;
 export const TREE_LAZY2 = 6;
-export const BTOPT = 7;
 export const BTULTRA = 8;
 export const BTULTRA2 = 9;
 

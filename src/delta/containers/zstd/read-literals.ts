@@ -1,7 +1,7 @@
 /** Reads the literals section of a block (RFC 8878, 3.1.1.3.1). */
 import { BackwardBits, notZstd } from './bits.ts';
 import type { LiteralsForm } from './decisions.ts';
-import { LITERALS_COMPRESSED, LITERALS_RAW, LITERALS_RLE, LITERALS_TREELESS, MAX_BLOCK_BYTES } from './format.ts';
+import { LITERALS_COMPRESSED, LITERALS_RAW, LITERALS_RLE, MAX_BLOCK_BYTES } from './format.ts';
 import { huffmanDecodingTable, readHuffmanTable } from './huffman-table.ts';
 
 export interface LiteralsSection {
@@ -100,6 +100,3 @@ function number(bytes: Uint8Array, at: number, count: number, end: number): numb
   for (let byte = count - 1; byte >= 0; byte--) value = value * 256 + bytes[at + byte]!;
   return value;
 }
-
-export const needsDescription = (mode: number): boolean => mode === LITERALS_COMPRESSED;
-export const usesHuffman = (mode: number): boolean => mode === LITERALS_COMPRESSED || mode === LITERALS_TREELESS;

@@ -5,6 +5,7 @@
 import { commonLength, Hasher, read32 } from './hash.ts';
 import { enteredFrom, FIRST_INDEX, type MatchFinder, moveIndexes, SHORTEST } from './match-finder.ts';
 import type { Parameters } from './parameters.ts';
+import { SearchBudget } from './search-budget.ts';
 
 const TAG_BITS = 8;
 const TAG_MASK = 0xff;
@@ -37,6 +38,7 @@ export class RowFinder implements MatchFinder {
   /** Where in each row the last place was put. */
   readonly #heads: Uint8Array;
   readonly #found = new Int32Array(64);
+  readonly #budget = new SearchBudget();
   #bytes: Uint8Array = new Uint8Array(0);
   #end = 0;
   #next = FIRST_INDEX;
@@ -67,6 +69,7 @@ export class RowFinder implements MatchFinder {
   startBlock(bytes: Uint8Array, start: number, end: number): void {
     this.#bytes = bytes;
     this.#end = end;
+    this.#budget.refill(end - start);
     this.#next = enteredFrom(this.#next, start);
   }
 
@@ -81,7 +84,7 @@ export class RowFinder implements MatchFinder {
       this.#put(row, hash & TAG_MASK, at);
       this.#next = at + 1;
     }
-    return count > 0 ? this.#longest(at, count) : 0;
+    return count > 0 && this.#budget.left > 0 ? this.#longest(at, count) : 0;
   }
 
   move(by: number): void {
@@ -187,6 +190,7 @@ export class RowFinder implements MatchFinder {
       const index = found[candidate]!;
       if (read32(bytes, index + longest - 3) !== wanted) continue;
       const length = commonLength(bytes, at, index, end);
+      this.#budget.left -= length;
       if (length <= longest) continue;
       longest = length;
       this.offset = at - index;

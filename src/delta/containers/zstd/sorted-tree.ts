@@ -1,5 +1,6 @@
 /** Binary trees of places by the bytes that follow them, as zstd's strongest strategies keep them (the source of versions 1.5 is the reference). */
 import type { Parameters } from './parameters.ts';
+import type { SearchBudget } from './search-budget.ts';
 
 const REACH = 8;
 const LONG_MATCH = 384;
@@ -19,6 +20,7 @@ export function enterIntoTree(
   last: Int32Array,
   tree: Int32Array,
   { chainLog, searchLog }: Parameters,
+  budget: SearchBudget,
 ): number {
   const mask = (1 << (chainLog - 1)) - 1;
   const treeLowest = Math.max(0, at - mask);
@@ -28,12 +30,15 @@ export function enterIntoTree(
   let largerLength = 0;
   let reach = at + REACH + 1;
   let longest = REACH;
+  let work = 0;
   let index = last[hash]!;
   last[hash] = at;
-  for (let left = 1 << searchLog; left > 0 && index >= lowest && index < at; left--) {
+  for (let left = budget.left > 0 ? 1 << searchLog : 0; left > 0 && index >= lowest && index < at; left--) {
     const node = (index & mask) << 1;
     let length = Math.min(smallerLength, largerLength);
+    work += 1 - length;
     while (at + length < end && bytes[at + length] === bytes[index + length]) length++;
+    work += length;
     if (length > longest) {
       longest = length;
       if (length > reach - index) reach = index + length;
@@ -61,6 +66,7 @@ export function enterIntoTree(
   }
   if (smaller >= 0) tree[smaller] = 0;
   if (larger >= 0) tree[larger] = 0;
+  budget.left -= work;
   const passed = longest > LONG_MATCH ? Math.min(MOST_PASSED, longest - LONG_MATCH) : 0;
   return Math.max(passed, reach - (at + REACH));
 }

@@ -22,6 +22,9 @@ const LEAST_SPAN = 7;
 const TOLERATED_MISSES = 64;
 const TOLERATED_SHARE = 8;
 
+/** Bytes of a span that are compared at most, in relation to its size. */
+const COMPARED_TIMES = 64;
+
 /** What came of the last predictions, one bit each, is a context. */
 const RECENT_MASK = 15;
 const FORETOLD_END = 16;
@@ -44,6 +47,8 @@ export class SpanCoder {
   #isForetold = false;
   #spanMissed = 0;
   #spanSequences = 0;
+  /** Bytes that are still compared to find how long matches can be. */
+  #compared = 0;
   #recent = 0;
   #kind = BLOCK_COMPRESSED;
   #bytes: Uint8Array = new Uint8Array(0);
@@ -100,6 +105,7 @@ export class SpanCoder {
     this.#isForetold = size >= LEAST_SPAN;
     this.#spanMissed = 0;
     this.#spanSequences = 0;
+    this.#compared = COMPARED_TIMES * size;
     if (this.#isForetold) this.#predictor.startBlock(bytes, start, end, this.#known);
     let at = start;
     for (let isFirst = true; at < end || isFirst; isFirst = false) {
@@ -233,18 +239,26 @@ export class SpanCoder {
     const distance = this.#offsets.take(offset, literalLength);
     this.#known.take(offset, literalLength);
     if (distance < 1 || distance > at - FIRST_INDEX) throw damagedDelta('an offset of a zstd frame is too large');
-    const longest = commonLength(this.#bytes, at, at - distance, end);
-    // Most matches are as long as can be.
-    let matchLength = truth?.matchLengths[here] ?? 0;
-    const isShorter = models.flag(FLAGS.matchLength, Number(isSamePlace), matchLength !== longest);
-    if (isShorter) {
-      models.matchLengths.setContexts(0, Math.min(longest, 63), Number(isSamePlace), 0);
-      matchLength = models.number(models.matchLengths, longest - matchLength);
-      matchLength = longest - matchLength;
-    } else matchLength = longest;
-    if (matchLength < MIN_MATCH || matchLength > end - at) throw damagedDelta('a match of a zstd frame is too long');
+    const matchLength = this.#matchLength(at, distance, end, isSamePlace, truth?.matchLengths[here] ?? 0);
     this.#sequences.push(literalLength, matchLength, offset);
     return literalLength + matchLength;
+  }
+
+  /** Codes how long a match is. @throws OsupdError `damaged-delta` */
+  #matchLength(at: number, distance: number, end: number, isSamePlace: boolean, truth: number): number {
+    const models = this.#models;
+    // Content that repeats itself could be compared for ever.
+    const longest = this.#compared < 0 ? 0 : commonLength(this.#bytes, at, at - distance, end);
+    this.#compared -= longest;
+    // Most matches are as long as can be.
+    let length = longest;
+    if (longest === 0 || models.flag(FLAGS.matchLength, Number(isSamePlace), truth !== longest)) {
+      models.matchLengths.setContexts(0, Math.min(longest, 63), Number(isSamePlace), 0);
+      length = models.number(models.matchLengths, longest === 0 ? truth : longest - truth);
+      if (longest > 0) length = longest - length;
+    }
+    if (length < MIN_MATCH || length > end - at) throw damagedDelta('a match of a zstd frame is too long');
+    return length;
   }
 }
 

@@ -5,6 +5,7 @@
 import { Hasher } from './hash.ts';
 import { enteredFrom, FIRST_INDEX, type MatchFinder, moveIndexes } from './match-finder.ts';
 import type { Parameters } from './parameters.ts';
+import { SearchBudget } from './search-budget.ts';
 import { enterIntoTree } from './sorted-tree.ts';
 
 /** In place of the larger neighbour: the place is only chained. */
@@ -23,6 +24,7 @@ export class TreeFinder implements MatchFinder {
   /** By place the next smaller and the next larger one. */
   readonly #tree: Int32Array;
   readonly #mask: number;
+  readonly #budget = new SearchBudget();
   #bytes: Uint8Array = new Uint8Array(0);
   #end = 0;
   #lowest = FIRST_INDEX;
@@ -42,25 +44,37 @@ export class TreeFinder implements MatchFinder {
     this.#tree.fill(0);
     this.#next = FIRST_INDEX;
     if (end - FIRST_INDEX <= REACH) return;
+    this.#budget.refill(end);
     // What is known before is sorted at once.
     const hasher = new Hasher(Math.max(4, Math.min(this.#parameters.minMatch, 8)), this.#parameters.hashLog);
     const windowSize = 2 ** this.#parameters.windowLog;
     const target = end - REACH;
     const lowest = Math.max(FIRST_INDEX, target - windowSize);
     for (let at = FIRST_INDEX; at < target; )
-      at += enterIntoTree(bytes, at, end, lowest, hasher.of(bytes, at), this.#last, this.#tree, this.#parameters);
+      at += enterIntoTree(
+        bytes,
+        at,
+        end,
+        lowest,
+        hasher.of(bytes, at),
+        this.#last,
+        this.#tree,
+        this.#parameters,
+        this.#budget,
+      );
     this.#next = end;
   }
 
   startBlock(bytes: Uint8Array, start: number, end: number): void {
     this.#bytes = bytes;
     this.#end = end;
+    this.#budget.refill(end - start);
     this.#lowest = Math.max(FIRST_INDEX, start - 2 ** this.#parameters.windowLog);
     this.#next = Math.max(this.#lowest, enteredFrom(this.#next, start));
   }
 
   find(at: number, lowest: number): number {
-    if (at < this.#next) return 0;
+    if (at < this.#next || this.#budget.left <= 0) return 0;
     this.#chainUpTo(at);
     const hash = this.#hasher.of(this.#bytes, at);
     const treeLowest = Math.max(0, at - this.#mask);
@@ -130,11 +144,14 @@ export class TreeFinder implements MatchFinder {
     let larger = smaller + 1;
     let smallerLength = 0;
     let largerLength = 0;
+    let work = 0;
     let index = tree[smaller]!;
     for (let left = compares; left > 0 && index > lowest; left--) {
       const node = (index & mask) << 1;
       let length = Math.min(smallerLength, largerLength);
+      work += 1 - length;
       while (at + length < end && bytes[at + length] === bytes[index + length]) length++;
+      work += length;
       if (at + length === end) break;
       if (bytes[index + length]! < bytes[at + length]!) {
         tree[smaller] = index;
@@ -156,6 +173,7 @@ export class TreeFinder implements MatchFinder {
         index = tree[node]!;
       }
     }
+    this.#budget.left -= work;
     if (smaller >= 0) tree[smaller] = 0;
     if (larger >= 0) tree[larger] = 0;
   }
@@ -170,6 +188,7 @@ export class TreeFinder implements MatchFinder {
     let larger = smaller + 1;
     let smallerLength = 0;
     let largerLength = 0;
+    let work = 0;
     let reach = at + REACH + 1;
     let longest = 0;
     // A first match is worth more than a very large offset costs.
@@ -179,7 +198,9 @@ export class TreeFinder implements MatchFinder {
     for (let left = 1 << this.#parameters.searchLog; left > 0 && index > lowest; left--) {
       const node = (index & mask) << 1;
       let length = Math.min(smallerLength, largerLength);
+      work += 1 - length;
       while (at + length < end && bytes[at + length] === bytes[index + length]) length++;
+      work += length;
       if (length > longest) {
         if (length > reach - index) reach = index + length;
         const offset = at - index;
@@ -210,6 +231,7 @@ export class TreeFinder implements MatchFinder {
         index = tree[node]!;
       }
     }
+    this.#budget.left -= work;
     if (smaller >= 0) tree[smaller] = 0;
     if (larger >= 0) tree[larger] = 0;
     this.#next = reach - REACH;
