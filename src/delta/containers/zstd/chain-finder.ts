@@ -2,7 +2,7 @@
  * Matches by chains of places with the same hash, as zstd's encoder finds them for small windows and, before version 1.5, at levels 5 to 12 (the
  * source is the reference).
  */
-import { commonLength, Hasher, read32 } from './hash.ts';
+import { commonLength, Hasher, viewOf } from './hash.ts';
 import { enteredFrom, FIRST_INDEX, type MatchFinder, moveIndexes, SHORTEST } from './match-finder.ts';
 import type { Parameters } from './parameters.ts';
 import { SearchBudget } from './search-budget.ts';
@@ -20,6 +20,7 @@ export class ChainFinder implements MatchFinder {
   readonly #chain: Int32Array;
   readonly #budget = new SearchBudget();
   #bytes: Uint8Array = new Uint8Array(0);
+  #content = viewOf(this.#bytes);
   #end = 0;
   #next = FIRST_INDEX;
 
@@ -32,6 +33,7 @@ export class ChainFinder implements MatchFinder {
 
   load(bytes: Uint8Array, end: number): void {
     this.#bytes = bytes;
+    this.#content = viewOf(bytes);
     this.#last.fill(0);
     this.#chain.fill(0);
     this.#next = FIRST_INDEX;
@@ -43,13 +45,14 @@ export class ChainFinder implements MatchFinder {
 
   startBlock(bytes: Uint8Array, start: number, end: number): void {
     this.#bytes = bytes;
+    this.#content = viewOf(bytes);
     this.#end = end;
     this.#budget.refill(end - start);
     this.#next = enteredFrom(this.#next, start);
   }
 
   find(at: number, lowest: number): number {
-    const bytes = this.#bytes;
+    const content = this.#content;
     const end = this.#end;
     const chain = this.#chain;
     const mask = chain.length - 1;
@@ -61,11 +64,11 @@ export class ChainFinder implements MatchFinder {
     if (this.#budget.left <= 0) return 0;
     let longest = SHORTEST - 1;
     let work = 0;
-    let index = this.#last[this.#hasher.of(bytes, at)]!;
+    let index = this.#last[this.#hasher.of(this.#content, at)]!;
     for (let left = this.#attempts; left > 0 && index >= lowest && index < at; left--) {
       work++;
-      if (read32(bytes, index + longest - 3) === read32(bytes, at + longest - 3)) {
-        const length = commonLength(bytes, at, index, end);
+      if (content.getInt32(index + longest - 3, true) === content.getInt32(at + longest - 3, true)) {
+        const length = commonLength(content, at, index, end);
         work += length;
         if (length > longest) {
           longest = length;
@@ -87,12 +90,12 @@ export class ChainFinder implements MatchFinder {
   }
 
   #enterUpTo(to: number): void {
-    const bytes = this.#bytes;
+    const content = this.#content;
     const hasher = this.#hasher;
     const mask = this.#chain.length - 1;
     let at = this.#next;
     for (; at < to; at++) {
-      const hash = hasher.of(bytes, at);
+      const hash = hasher.of(content, at);
       this.#chain[at & mask] = this.#last[hash]!;
       this.#last[hash] = at;
     }

@@ -2,7 +2,7 @@
  * Sequences as zstd's strategy of two tables chooses them (levels 3 and 4; the source of versions 1.5.1 to 1.5.7 is the reference): a match of eight
  * bytes is better than one of few.
  */
-import { commonLength, Hasher, read32 } from './hash.ts';
+import { commonLength, Hasher, viewOf } from './hash.ts';
 import { FIRST_INDEX, moveIndexes, SHORTEST } from './match-finder.ts';
 import type { OffsetHistory } from './offset-history.ts';
 import type { Parameters } from './parameters.ts';
@@ -26,6 +26,7 @@ export class DoubleFastPredictor implements SequencePredictor {
   readonly #short: Int32Array;
   readonly #windowSize: number;
   #bytes: Uint8Array = new Uint8Array(0);
+  #content = viewOf(this.#bytes);
   #at = 0;
   #anchor = 0;
   #end = 0;
@@ -50,11 +51,13 @@ export class DoubleFastPredictor implements SequencePredictor {
     this.#long.fill(0);
     this.#short.fill(0);
     this.#bytes = bytes;
+    this.#content = viewOf(bytes);
     for (let at = FIRST_INDEX; at + LOADED_STEP - 1 <= end - MARGIN; at += LOADED_STEP) this.#enter(at);
   }
 
   startBlock(bytes: Uint8Array, start: number, end: number, offsets: OffsetHistory): void {
     this.#bytes = bytes;
+    this.#content = viewOf(bytes);
     this.#anchor = start;
     this.#end = end;
     this.#limit = end - MARGIN;
@@ -90,8 +93,8 @@ export class DoubleFastPredictor implements SequencePredictor {
   }
 
   #enter(at: number): void {
-    this.#short[this.#shortHasher.of(this.#bytes, at)] = at;
-    this.#long[this.#longHasher.of(this.#bytes, at)] = at;
+    this.#short[this.#shortHasher.of(this.#content, at)] = at;
+    this.#long[this.#longHasher.of(this.#content, at)] = at;
   }
 
   /** Enters places of the match that was taken last. */
@@ -99,13 +102,13 @@ export class DoubleFastPredictor implements SequencePredictor {
     if (this.#foundAt < 0) return;
     const at = this.#at;
     this.#enter(this.#foundAt + 2);
-    this.#long[this.#longHasher.of(this.#bytes, at - 2)] = at - 2;
-    this.#short[this.#shortHasher.of(this.#bytes, at - 1)] = at - 1;
+    this.#long[this.#longHasher.of(this.#content, at - 2)] = at - 2;
+    this.#short[this.#shortHasher.of(this.#content, at - 1)] = at - 1;
     this.#foundAt = -1;
   }
 
   #look(): boolean {
-    const bytes = this.#bytes;
+    const content = this.#content;
     const long = this.#long;
     const short = this.#short;
     const limit = this.#limit;
@@ -116,25 +119,25 @@ export class DoubleFastPredictor implements SequencePredictor {
     let growsAt = at + STEP_GROWTH;
     let following = at + step;
     if (following > limit) return false;
-    let hash = this.#longHasher.of(bytes, at);
+    let hash = this.#longHasher.of(content, at);
     let longIndex = long[hash]!;
     do {
-      const shortHash = this.#shortHasher.of(bytes, at);
+      const shortHash = this.#shortHasher.of(content, at);
       const shortIndex = short[shortHash]!;
       long[hash] = at;
       short[shortHash] = at;
       this.#foundAt = at;
-      if (first > 0 && read32(bytes, at + 1) === read32(bytes, at + 1 - first))
-        return this.#store(at + 1, commonLength(bytes, at + 1, at + 1 - first, this.#end), 1);
-      const followingHash = this.#longHasher.of(bytes, following);
-      if (longIndex > lowest && isSameLong(bytes, longIndex, at)) {
+      if (first > 0 && content.getInt32(at + 1, true) === content.getInt32(at + 1 - first, true))
+        return this.#store(at + 1, commonLength(content, at + 1, at + 1 - first, this.#end), 1);
+      const followingHash = this.#longHasher.of(content, following);
+      if (longIndex > lowest && isSameLong(content, longIndex, at)) {
         if (step < SHORTEST) long[followingHash] = following;
         return this.#take(at, longIndex);
       }
       const followingIndex = long[followingHash]!;
-      if (shortIndex > lowest && read32(bytes, shortIndex) === read32(bytes, at)) {
+      if (shortIndex > lowest && content.getInt32(shortIndex, true) === content.getInt32(at, true)) {
         if (step < SHORTEST) long[followingHash] = following;
-        if (followingIndex > lowest && isSameLong(bytes, followingIndex, following))
+        if (followingIndex > lowest && isSameLong(content, followingIndex, following))
           return this.#take(following, followingIndex);
         return this.#take(at, shortIndex);
       }
@@ -153,24 +156,25 @@ export class DoubleFastPredictor implements SequencePredictor {
   /** Takes a match, and what is the same before it. */
   #take(at: number, index: number): boolean {
     const bytes = this.#bytes;
+    const content = this.#content;
     const distance = at - index;
     let start = at;
     while (start > this.#anchor && start - distance > this.#lowest && bytes[start - 1] === bytes[start - distance - 1])
       start--;
     this.#second = this.#first;
     this.#first = distance;
-    return this.#store(start, at - start + commonLength(bytes, at, index, this.#end), distance + 3);
+    return this.#store(start, at - start + commonLength(content, at, index, this.#end), distance + 3);
   }
 
   #repeatsSecond(): boolean {
-    const bytes = this.#bytes;
+    const content = this.#content;
     const at = this.#at;
     const second = this.#second;
-    if (second === 0 || read32(bytes, at) !== read32(bytes, at - second)) return false;
+    if (second === 0 || content.getInt32(at, true) !== content.getInt32(at - second, true)) return false;
     this.#second = this.#first;
     this.#first = second;
     this.#enter(at);
-    return this.#store(at, commonLength(bytes, at, at - second, this.#end), 1);
+    return this.#store(at, commonLength(content, at, at - second, this.#end), 1);
   }
 
   #store(start: number, matchLength: number, offset: number): boolean {
@@ -189,6 +193,9 @@ export class DoubleFastPredictor implements SequencePredictor {
   }
 }
 
-function isSameLong(bytes: Uint8Array, a: number, b: number): boolean {
-  return read32(bytes, a) === read32(bytes, b) && read32(bytes, a + 4) === read32(bytes, b + 4);
+function isSameLong(content: DataView, a: number, b: number): boolean {
+  return (
+    content.getInt32(a, true) === content.getInt32(b, true) &&
+    content.getInt32(a + 4, true) === content.getInt32(b + 4, true)
+  );
 }

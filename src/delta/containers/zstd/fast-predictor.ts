@@ -2,7 +2,7 @@
  * Sequences as zstd's fast strategy chooses them (level 1, 2 and the negative ones; the source of versions 1.5.1 to 1.5.7 is the reference): one
  * table of hashes, places looked at in pairs, the first match that comes is taken.
  */
-import { commonLength, Hasher, read32 } from './hash.ts';
+import { commonLength, Hasher, viewOf } from './hash.ts';
 import { FIRST_INDEX, moveIndexes, SHORTEST } from './match-finder.ts';
 import type { OffsetHistory } from './offset-history.ts';
 import type { Parameters } from './parameters.ts';
@@ -26,6 +26,7 @@ export class FastPredictor implements SequencePredictor {
   readonly #firstStep: number;
   readonly #windowSize: number;
   #bytes: Uint8Array = new Uint8Array(0);
+  #content = viewOf(this.#bytes);
   #at = 0;
   #anchor = 0;
   #end = 0;
@@ -47,12 +48,14 @@ export class FastPredictor implements SequencePredictor {
 
   load(bytes: Uint8Array, end: number): void {
     this.#table.fill(0);
+    const content = viewOf(bytes);
     for (let at = FIRST_INDEX; at + LOADED_STEP < end - MARGIN + 2; at += LOADED_STEP)
-      this.#table[this.#hasher.of(bytes, at)] = at;
+      this.#table[this.#hasher.of(content, at)] = at;
   }
 
   startBlock(bytes: Uint8Array, start: number, end: number, offsets: OffsetHistory): void {
     this.#bytes = bytes;
+    this.#content = viewOf(bytes);
     this.#anchor = start;
     this.#end = end;
     this.#limit = end - MARGIN;
@@ -95,11 +98,12 @@ export class FastPredictor implements SequencePredictor {
   }
 
   #enter(at: number): void {
-    this.#table[this.#hasher.of(this.#bytes, at)] = at;
+    this.#table[this.#hasher.of(this.#content, at)] = at;
   }
 
   #look(): boolean {
     const bytes = this.#bytes;
+    const content = this.#content;
     const table = this.#table;
     const hasher = this.#hasher;
     const limit = this.#limit;
@@ -113,36 +117,36 @@ export class FastPredictor implements SequencePredictor {
     let following = at + step;
     let afterFollowing = following + 1;
     if (afterFollowing >= limit) return false;
-    let hash = hasher.of(bytes, at);
-    let otherHash = hasher.of(bytes, other);
+    let hash = hasher.of(content, at);
+    let otherHash = hasher.of(content, other);
     let index = table[hash]!;
     do {
       table[hash] = at;
-      if (first > 0 && read32(bytes, following) === read32(bytes, following - first)) {
+      if (first > 0 && content.getInt32(following, true) === content.getInt32(following - first, true)) {
         const back = bytes[following - 1] === bytes[following - first - 1] ? 1 : 0;
         table[otherHash] = other;
         this.#foundAt = at;
         const start = following - back;
         return this.#store(start, SHORTEST + back + this.#more(following + SHORTEST, first), 1);
       }
-      if (index >= lowest && read32(bytes, index) === read32(bytes, at)) {
+      if (index >= lowest && content.getInt32(index, true) === content.getInt32(at, true)) {
         table[otherHash] = other;
         return this.#take(at, index);
       }
       index = table[otherHash]!;
       hash = otherHash;
-      otherHash = hasher.of(bytes, following);
+      otherHash = hasher.of(content, following);
       at = other;
       other = following;
       following = afterFollowing;
       table[hash] = at;
-      if (index >= lowest && read32(bytes, index) === read32(bytes, at)) {
+      if (index >= lowest && content.getInt32(index, true) === content.getInt32(at, true)) {
         if (step <= SHORTEST) table[otherHash] = other;
         return this.#take(at, index);
       }
       index = table[otherHash]!;
       hash = otherHash;
-      otherHash = hasher.of(bytes, following);
+      otherHash = hasher.of(content, following);
       at = other;
       other = following;
       following = at + step;
@@ -156,7 +160,7 @@ export class FastPredictor implements SequencePredictor {
   }
 
   #more(at: number, distance: number): number {
-    return commonLength(this.#bytes, at, at - distance, this.#end);
+    return commonLength(this.#content, at, at - distance, this.#end);
   }
 
   /** Takes a match of four bytes or more at a place, and what is the same before it. */
@@ -173,10 +177,10 @@ export class FastPredictor implements SequencePredictor {
   }
 
   #repeatsSecond(): boolean {
-    const bytes = this.#bytes;
+    const content = this.#content;
     const at = this.#at;
     const second = this.#second;
-    if (second === 0 || read32(bytes, at) !== read32(bytes, at - second)) return false;
+    if (second === 0 || content.getInt32(at, true) !== content.getInt32(at - second, true)) return false;
     this.#second = this.#first;
     this.#first = second;
     this.#enter(at);

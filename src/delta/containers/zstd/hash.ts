@@ -4,6 +4,8 @@
 const PRIME4 = 0x9e3779b1;
 const PRIME3 = 506832829;
 
+const WORD = 4;
+
 /** Primes of 5 to 8 bytes: their low and high 32 bits. */
 const PRIME5 = 889523592379n;
 const PRIME6 = 227718039650203n;
@@ -11,13 +13,14 @@ const PRIME7 = 58295818150454627n;
 const PRIME8 = 0xcf1bbcdcb7a56463n;
 const PRIMES = [PRIME5, PRIME6, PRIME7, PRIME8];
 
-export function read32(bytes: Uint8Array, at: number): number {
-  return bytes[at]! | (bytes[at + 1]! << 8) | (bytes[at + 2]! << 16) | (bytes[at + 3]! << 24);
+/** Content with a view that reads words of it at once: several times as fast as byte by byte. */
+export function viewOf(bytes: Uint8Array): DataView {
+  return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }
 
 /** Hash of three bytes. */
-export function hash3(bytes: Uint8Array, at: number, bits: number): number {
-  return Math.imul((bytes[at]! << 8) | (bytes[at + 1]! << 16) | (bytes[at + 2]! << 24), PRIME3) >>> (32 - bits);
+export function hash3(content: DataView, at: number, bits: number): number {
+  return Math.imul(content.getInt32(at, true) << 8, PRIME3) >>> (32 - bits);
 }
 
 /** The high 32 bits of the product of two numbers of 32 bits. */
@@ -49,15 +52,15 @@ export class Hasher {
     this.#unused = 8 * (8 - length);
   }
 
-  of(bytes: Uint8Array, at: number): number {
-    const low = bytes[at]! | (bytes[at + 1]! << 8) | (bytes[at + 2]! << 16) | (bytes[at + 3]! << 24);
+  of(content: DataView, at: number): number {
+    const low = content.getInt32(at, true);
     if (this.length === 4) return Math.imul(low, PRIME4) >>> this.#shift;
-    return this.#long(low, bytes, at);
+    return this.#long(low, content, at);
   }
 
-  #long(low: number, bytes: Uint8Array, at: number): number {
+  #long(low: number, content: DataView, at: number): number {
     const unused = this.#unused;
-    const rest = bytes[at + 4]! | (bytes[at + 5]! << 8) | (bytes[at + 6]! << 16) | (bytes[at + 7]! << 24);
+    const rest = content.getInt32(at + 4, true);
     // The bytes as a number of 64 bits, moved up so that what does not take part falls off.
     const high = unused === 0 ? rest : (rest << unused) | (low >>> (32 - unused));
     const moved = low << unused;
@@ -68,10 +71,15 @@ export class Hasher {
 }
 
 /** How many bytes at two places are the same, up to where the later one reaches `end`. */
-export function commonLength(bytes: Uint8Array, later: number, earlier: number, end: number): number {
+export function commonLength(content: DataView, later: number, earlier: number, end: number): number {
   let at = later;
   let from = earlier;
-  while (at < end && bytes[at] === bytes[from]) {
+  for (const last = end - WORD; at <= last; at += WORD, from += WORD) {
+    const difference = content.getInt32(at, true) ^ content.getInt32(from, true);
+    // The lowest byte that differs is the first one.
+    if (difference !== 0) return at - later + ((31 - Math.clz32(difference & -difference)) >>> 3);
+  }
+  while (at < end && content.getUint8(at) === content.getUint8(from)) {
     at++;
     from++;
   }

@@ -2,7 +2,7 @@
  * Sequences as zstd's greedy and lazy strategies choose them (levels 5 to 15; the source of versions 1.5.0 to 1.5.7 is the reference): a match is
  * taken if none at the next place, or the one after, is worth more.
  */
-import { commonLength, read32 } from './hash.ts';
+import { commonLength, viewOf } from './hash.ts';
 import { FIRST_INDEX, type MatchFinder, SHORTEST } from './match-finder.ts';
 import type { OffsetHistory } from './offset-history.ts';
 import type { SequencePredictor } from './sequence-predictor.ts';
@@ -30,6 +30,7 @@ export class LazyPredictor implements SequencePredictor {
   readonly #windowSize: number;
   readonly #skips: boolean;
   #bytes: Uint8Array = new Uint8Array(0);
+  #content = viewOf(this.#bytes);
   #at = 0;
   /** Where the literals begin that the next sequence has. */
   #anchor = 0;
@@ -58,6 +59,7 @@ export class LazyPredictor implements SequencePredictor {
     this.#finder.startBlock(bytes, start, end);
     this.#finder.isSkipping = false;
     this.#bytes = bytes;
+    this.#content = viewOf(bytes);
     this.#anchor = start;
     this.#end = end;
     this.#limit = end - this.#finder.margin;
@@ -83,7 +85,7 @@ export class LazyPredictor implements SequencePredictor {
   next(): boolean {
     if (this.#isBehindMatch && this.#repeatsSecond()) return true;
     this.#isBehindMatch = false;
-    const bytes = this.#bytes;
+    const content = this.#content;
     const end = this.#end;
     const limit = this.#limit;
     const finder = this.#finder;
@@ -93,8 +95,8 @@ export class LazyPredictor implements SequencePredictor {
       let length = 0;
       let offset = 1;
       let start = at + 1;
-      if (first > 0 && read32(bytes, at + 1 - first) === read32(bytes, at + 1)) {
-        length = commonLength(bytes, at + 1, at + 1 - first, end);
+      if (first > 0 && content.getInt32(at + 1 - first, true) === content.getInt32(at + 1, true)) {
+        length = commonLength(content, at + 1, at + 1 - first, end);
         if (this.#depth === 0) return this.#take(start, length, offset);
       }
       const found = this.#find(at);
@@ -111,8 +113,8 @@ export class LazyPredictor implements SequencePredictor {
       }
       for (let depth = 1; depth <= this.#depth && at < limit; depth++) {
         at++;
-        if (first > 0 && read32(bytes, at) === read32(bytes, at - first)) {
-          const repeated = commonLength(bytes, at, at - first, end);
+        if (first > 0 && content.getInt32(at, true) === content.getInt32(at - first, true)) {
+          const repeated = commonLength(content, at, at - first, end);
           const factor = depth === 1 ? 3 : 4;
           if (repeated * factor > length * factor - log2(offset) + 1) {
             length = repeated;
@@ -161,13 +163,14 @@ export class LazyPredictor implements SequencePredictor {
 
   /** A match by the offset before the last one, right behind a match. */
   #repeatsSecond(): boolean {
-    const bytes = this.#bytes;
+    const content = this.#content;
     const at = this.#at;
     const second = this.#second;
-    if (at > this.#limit || second === 0 || read32(bytes, at) !== read32(bytes, at - second)) return false;
+    if (at > this.#limit || second === 0 || content.getInt32(at, true) !== content.getInt32(at - second, true))
+      return false;
     this.#second = this.#first;
     this.#first = second;
-    return this.#store(0, commonLength(bytes, at, at - second, this.#end), 1);
+    return this.#store(0, commonLength(content, at, at - second, this.#end), 1);
   }
 
   #store(literalLength: number, matchLength: number, offset: number): boolean {

@@ -2,7 +2,7 @@
  * All matches at a place that are longer than any nearer one, as zstd's optimal strategies see them (levels 16 to 22; the source of versions 1.5 is the
  * reference): repeated offsets, one match of three bytes, then those on the way down a binary tree.
  */
-import { commonLength, Hasher, hash3, read32 } from './hash.ts';
+import { commonLength, Hasher, hash3, viewOf } from './hash.ts';
 import { enteredFrom, FIRST_INDEX, moveIndexes } from './match-finder.ts';
 import type { Parameters } from './parameters.ts';
 import { SearchBudget } from './search-budget.ts';
@@ -34,6 +34,7 @@ export class OptimalMatches {
   readonly #last3: Int32Array;
   readonly #budget = new SearchBudget();
   #bytes: Uint8Array = new Uint8Array(0);
+  #content = viewOf(this.#bytes);
   #end = 0;
   #lowest = FIRST_INDEX;
   #next = FIRST_INDEX;
@@ -55,6 +56,7 @@ export class OptimalMatches {
 
   load(bytes: Uint8Array, end: number): void {
     this.#bytes = bytes;
+    this.#content = viewOf(bytes);
     this.#end = end;
     this.#last.fill(0);
     this.#tree.fill(0);
@@ -69,6 +71,7 @@ export class OptimalMatches {
 
   startBlock(bytes: Uint8Array, start: number, end: number): void {
     this.#bytes = bytes;
+    this.#content = viewOf(bytes);
     this.#end = end;
     this.#budget.refill(end - start);
     this.#lowest = Math.max(FIRST_INDEX, start - this.#windowSize);
@@ -115,7 +118,7 @@ export class OptimalMatches {
     if (this.#log3 > 0 && longest < 3) {
       const index = this.#enterUpTo3(at);
       if (index >= lowest && at - index < MAX_HASH3_DISTANCE) {
-        const length = commonLength(this.#bytes, at, index, this.#end);
+        const length = commonLength(this.#content, at, index, this.#end);
         if (length >= 3) {
           longest = length;
           this.lengths[0] = length;
@@ -134,13 +137,14 @@ export class OptimalMatches {
   #repeatedLength(at: number, offset: number, lowest: number): number {
     if (offset < 1 || at - offset < lowest) return 0;
     const bytes = this.#bytes;
+    const content = this.#content;
     const from = at - offset;
     const isSame =
       this.minMatch === 3
         ? bytes[at] === bytes[from] && bytes[at + 1] === bytes[from + 1] && bytes[at + 2] === bytes[from + 2]
-        : read32(bytes, at) === read32(bytes, from);
+        : content.getInt32(at, true) === content.getInt32(from, true);
     if (!isSame) return 0;
-    const length = commonLength(bytes, at, from, this.#end);
+    const length = commonLength(content, at, from, this.#end);
     this.#budget.left -= length;
     return length;
   }
@@ -150,7 +154,7 @@ export class OptimalMatches {
     const lowest = Math.max(this.#lowest, at - this.#windowSize);
     let index = this.#next;
     while (index < at) {
-      const hash = this.#hasher.of(bytes, index);
+      const hash = this.#hasher.of(this.#content, index);
       index += enterIntoTree(
         bytes,
         index,
@@ -167,10 +171,9 @@ export class OptimalMatches {
   }
 
   #enterUpTo3(at: number): number {
-    const bytes = this.#bytes;
-    for (let index = this.#next3; index < at; index++) this.#last3[hash3(bytes, index, this.#log3)] = index;
+    for (let index = this.#next3; index < at; index++) this.#last3[hash3(this.#content, index, this.#log3)] = index;
     this.#next3 = at;
-    return this.#last3[hash3(bytes, at, this.#log3)]!;
+    return this.#last3[hash3(this.#content, at, this.#log3)]!;
   }
 
   #descend(at: number, lowest: number, found: number, foundLength: number): number {
@@ -179,7 +182,7 @@ export class OptimalMatches {
     const tree = this.#tree;
     const mask = this.#mask;
     const treeLowest = Math.max(0, at - mask);
-    const hash = this.#hasher.of(bytes, at);
+    const hash = this.#hasher.of(this.#content, at);
     let count = found;
     let longest = foundLength;
     let smaller = (at & mask) << 1;

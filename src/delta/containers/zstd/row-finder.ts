@@ -2,7 +2,7 @@
  * Matches by rows of hashes, as zstd's encoder finds them at levels 5 to 12 (the source of versions 1.5.0 to 1.5.7 is the reference): the
  * hash of a place picks a row of 16 to 64 places, the last one first; eight more bits of it tell which of them are looked at.
  */
-import { commonLength, Hasher, read32 } from './hash.ts';
+import { commonLength, Hasher, viewOf } from './hash.ts';
 import { enteredFrom, FIRST_INDEX, type MatchFinder, moveIndexes, SHORTEST } from './match-finder.ts';
 import type { Parameters } from './parameters.ts';
 import { SearchBudget } from './search-budget.ts';
@@ -40,6 +40,7 @@ export class RowFinder implements MatchFinder {
   readonly #found = new Int32Array(64);
   readonly #budget = new SearchBudget();
   #bytes: Uint8Array = new Uint8Array(0);
+  #content = viewOf(this.#bytes);
   #end = 0;
   #next = FIRST_INDEX;
 
@@ -56,6 +57,7 @@ export class RowFinder implements MatchFinder {
 
   load(bytes: Uint8Array, end: number): void {
     this.#bytes = bytes;
+    this.#content = viewOf(bytes);
     this.#places.fill(0);
     this.#tags.fill(0);
     this.#heads.fill(0);
@@ -68,16 +70,16 @@ export class RowFinder implements MatchFinder {
 
   startBlock(bytes: Uint8Array, start: number, end: number): void {
     this.#bytes = bytes;
+    this.#content = viewOf(bytes);
     this.#end = end;
     this.#budget.refill(end - start);
     this.#next = enteredFrom(this.#next, start);
   }
 
   find(at: number, lowest: number): number {
-    const bytes = this.#bytes;
     if (this.isSkipping) this.#next = Math.max(this.#next, at);
     else if (at > this.#next) this.#enterUpTo(at);
-    const hash = this.#hasher.of(bytes, at);
+    const hash = this.#hasher.of(this.#content, at);
     const row = hash >>> TAG_BITS;
     const count = this.#candidates(row, hash & TAG_MASK, lowest);
     if (at === this.#next) {
@@ -103,10 +105,10 @@ export class RowFinder implements MatchFinder {
   }
 
   #enter(from: number, to: number): void {
-    const bytes = this.#bytes;
+    const content = this.#content;
     const hasher = this.#hasher;
     for (let at = from; at < to; at++) {
-      const hash = hasher.of(bytes, at);
+      const hash = hasher.of(content, at);
       this.#put(hash >>> TAG_BITS, hash & TAG_MASK, at);
     }
   }
@@ -180,22 +182,22 @@ export class RowFinder implements MatchFinder {
   }
 
   #longest(at: number, count: number): number {
-    const bytes = this.#bytes;
+    const content = this.#content;
     const end = this.#end;
     const found = this.#found;
     let longest = SHORTEST - 1;
     // The last four bytes that a longer match would have.
-    let wanted = read32(bytes, at);
+    let wanted = content.getInt32(at, true);
     for (let candidate = 0; candidate < count; candidate++) {
       const index = found[candidate]!;
-      if (read32(bytes, index + longest - 3) !== wanted) continue;
-      const length = commonLength(bytes, at, index, end);
+      if (content.getInt32(index + longest - 3, true) !== wanted) continue;
+      const length = commonLength(content, at, index, end);
       this.#budget.left -= length;
       if (length <= longest) continue;
       longest = length;
       this.offset = at - index;
       if (at + length === end) break;
-      wanted = read32(bytes, at + longest - 3);
+      wanted = content.getInt32(at + longest - 3, true);
     }
     return longest;
   }

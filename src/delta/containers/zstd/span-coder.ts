@@ -8,7 +8,7 @@ import { codeForm } from './code-form.ts';
 import { type DecisionModels, FLAGS } from './decision-models.ts';
 import { type Block, type Frame, Sequences, type ZstdFile } from './decisions.ts';
 import { BLOCK_COMPRESSED, BLOCK_RAW, BLOCK_RLE, MIN_MATCH } from './format.ts';
-import { commonLength } from './hash.ts';
+import { commonLength, viewOf } from './hash.ts';
 import { FIRST_INDEX } from './match-finder.ts';
 import { OffsetHistory } from './offset-history.ts';
 import { predictorFor } from './predictors.ts';
@@ -52,6 +52,7 @@ export class SpanCoder {
   #recent = 0;
   #kind = BLOCK_COMPRESSED;
   #bytes: Uint8Array = new Uint8Array(0);
+  #content = viewOf(this.#bytes);
   /** Sequences that were not as foretold. */
   missed = 0;
 
@@ -101,6 +102,7 @@ export class SpanCoder {
       if (size > most) throw damagedDelta('blocks of a zstd frame are too long');
     }
     this.#bytes = bytes;
+    this.#content = viewOf(bytes);
     const end = start + size;
     this.#isForetold = size >= LEAST_SPAN;
     this.#spanMissed = 0;
@@ -248,7 +250,7 @@ export class SpanCoder {
   #matchLength(at: number, distance: number, end: number, isSamePlace: boolean, truth: number): number {
     const models = this.#models;
     // Content that repeats itself could be compared for ever.
-    const longest = this.#compared < 0 ? 0 : commonLength(this.#bytes, at, at - distance, end);
+    const longest = this.#compared < 0 ? 0 : commonLength(this.#content, at, at - distance, end);
     this.#compared -= longest;
     // Most matches are as long as can be.
     let length = longest;

@@ -2,7 +2,7 @@
  * Matches by binary trees that are sorted late, as zstd's encoder finds them at levels 13 to 15 (the source of versions 1.5 is the reference): places
  * with one hash are chained first, and brought into the order of the bytes that follow them when a search comes by.
  */
-import { Hasher } from './hash.ts';
+import { Hasher, viewOf } from './hash.ts';
 import { enteredFrom, FIRST_INDEX, type MatchFinder, moveIndexes } from './match-finder.ts';
 import type { Parameters } from './parameters.ts';
 import { SearchBudget } from './search-budget.ts';
@@ -26,6 +26,7 @@ export class TreeFinder implements MatchFinder {
   readonly #mask: number;
   readonly #budget = new SearchBudget();
   #bytes: Uint8Array = new Uint8Array(0);
+  #content = viewOf(this.#bytes);
   #end = 0;
   #lowest = FIRST_INDEX;
   #next = FIRST_INDEX;
@@ -40,6 +41,7 @@ export class TreeFinder implements MatchFinder {
 
   load(bytes: Uint8Array, end: number): void {
     this.#bytes = bytes;
+    this.#content = viewOf(bytes);
     this.#last.fill(0);
     this.#tree.fill(0);
     this.#next = FIRST_INDEX;
@@ -56,7 +58,7 @@ export class TreeFinder implements MatchFinder {
         at,
         end,
         lowest,
-        hasher.of(bytes, at),
+        hasher.of(this.#content, at),
         this.#last,
         this.#tree,
         this.#parameters,
@@ -67,6 +69,7 @@ export class TreeFinder implements MatchFinder {
 
   startBlock(bytes: Uint8Array, start: number, end: number): void {
     this.#bytes = bytes;
+    this.#content = viewOf(bytes);
     this.#end = end;
     this.#budget.refill(end - start);
     this.#lowest = Math.max(FIRST_INDEX, start - 2 ** this.#parameters.windowLog);
@@ -76,7 +79,7 @@ export class TreeFinder implements MatchFinder {
   find(at: number, lowest: number): number {
     if (at < this.#next || this.#budget.left <= 0) return 0;
     this.#chainUpTo(at);
-    const hash = this.#hasher.of(this.#bytes, at);
+    const hash = this.#hasher.of(this.#content, at);
     const treeLowest = Math.max(0, at - this.#mask);
     this.#sort(this.#last[hash]!, Math.max(treeLowest, lowest));
     return this.#search(at, hash, treeLowest, lowest);
@@ -94,10 +97,9 @@ export class TreeFinder implements MatchFinder {
   }
 
   #chainUpTo(at: number): void {
-    const bytes = this.#bytes;
     const tree = this.#tree;
     for (let index = this.#next; index < at; index++) {
-      const hash = this.#hasher.of(bytes, index);
+      const hash = this.#hasher.of(this.#content, index);
       const node = (index & this.#mask) << 1;
       tree[node] = this.#last[hash]!;
       tree[node + 1] = UNSORTED;
