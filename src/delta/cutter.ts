@@ -38,7 +38,12 @@ export class Cutter implements AsyncDisposable {
 
   /** Reads on to the end of the source, which checks what it gives there. True when nothing more came. */
   async isAtEnd(): Promise<boolean> {
-    return this.#rest.length === 0 && (await this.#source.next()).done === true;
+    while (this.#rest.length === 0) {
+      const { done, value } = await this.#source.next();
+      if (done) return true;
+      this.#rest = value;
+    }
+    return false;
   }
 
   /** Gives the source up. */
