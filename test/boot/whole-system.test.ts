@@ -80,7 +80,7 @@ describeWith(['root', 'mmdebstrap', 'qemu-system-x86_64', 'sfdisk', 'mcopy', 'st
   function start(): void {
     seen = 0;
     const qemu = ['-nic', 'user,model=virtio-net-pci'];
-    machine = new Machine({ disks: [disk], firmware: { variables }, restarts: true, qemu, limit: 1500 });
+    machine = new Machine({ disks: [disk], firmware: { variables }, restarts: true, qemu, limit: 3600 });
   }
 
   /** Waits for a sign that comes after the one before. */
