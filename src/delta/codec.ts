@@ -27,7 +27,7 @@ export function oneMember(size: number, baseCount: number, effort: number): Enco
  * A codec is deterministic: the same target, bases and options give the same bytes on every machine with the same codec version.
  *
  * - `encode` gives the stored bytes, or undefined where the codec does not fit (too large, no bases).
- * - `decode` yields exactly the content of members of these sizes, one after the other; anything else in the stored bytes (too short, too long, rubbish, more memory
+ * - `decode` yields exactly the content of members of these sizes, one after the other, in chunks that are not empty; anything else in the stored bytes (too short, too long, rubbish, more memory
  *   than `core/limits.ts` allows) ends as OsupdError `damaged-delta`. It reads `stored` front to back once, and never
  *   allocates from a number in it that was not checked. `scratch` is a directory for files without names, where a codec has more to keep than
  *   it should hold in memory.

@@ -80,6 +80,14 @@ for (const codec of CODECS) {
       });
     }
 
+    it('gives no chunk without bytes', async () => {
+      for (const target of Object.values(targets)) {
+        const stored = await encode(codec, target);
+        for await (const part of codec.decode(chunksOf(stored, 4096), basesFor(codec), [target.length]))
+          expect(part.length).toBeGreaterThan(0);
+      }
+    });
+
     it('gives the same bytes each time', async () => {
       for (const target of Object.values(targets))
         expect(Buffer.compare(await encode(codec, target), await encode(codec, Uint8Array.from(target)))).toBe(0);

@@ -122,7 +122,8 @@ async function* exactly(chunks: AsyncIterable<Uint8Array>, size: number): AsyncG
   for await (const chunk of chunks) {
     left -= chunk.length;
     if (left < 0) break;
-    yield chunk;
+    // Nothing at the end of a record would be taken for more than it should hold.
+    if (chunk.length > 0) yield chunk;
   }
   if (left !== 0) throw damagedDelta('a file of a record does not have the size of its object');
 }
