@@ -8,6 +8,7 @@ import type { ObjectBatch } from '../objects/ingest.ts';
 import type { WrittenContent } from '../objects/write-content.ts';
 import type { ReadRange } from '../transport/source.ts';
 import { ByteBudget } from './budget.ts';
+import { unpacked } from './codecs/unpacked.ts';
 import { codecNamed } from './codecs.ts';
 import { Cutter, copied } from './cutter.ts';
 import { damagedDelta } from './damage.ts';
@@ -15,7 +16,7 @@ import { type BaseFile, decodeRecord, isSound, type RecordFiles } from './decode
 import type { DecodeJob } from './decode-worker.ts';
 import type { DeltaPlan, PlannedRecord } from './plan.ts';
 import { totalSize } from './total-size.ts';
-import { Turns, type Work } from './turns.ts';
+import { Turns } from './turns.ts';
 
 export { type DeltaHead, readHead } from './head.ts';
 export { type DeltaPlan, namedBy, planRecords } from './plan.ts';
@@ -72,7 +73,7 @@ export async function applyRecords(
   }
   const { progress } = options;
   progress({ kind: 'start', step: STEP, unit: 'bytes', total: plan.fetchBytes });
-  await using run = new ApplyRun(batch, options, options.threads ?? threadsFor(plan));
+  await using run = new ApplyRun(plan, batch, options);
   try {
     let first = 0;
     for (const range of plan.ranges) {
@@ -93,6 +94,7 @@ class ApplyRun implements AsyncDisposable {
   readonly #options: ApplyOptions;
   readonly #readAhead = new ByteBudget(READ_AHEAD_BYTES);
   readonly #turns: Turns;
+  readonly #urgency: ReadonlyMap<PlannedRecord, number>;
   readonly #threads: WorkerPool<DecodeJob, WrittenContent[]> | undefined;
   /** Records that were begun, by the objects in them: others may be based on those. */
   readonly #begun = new Map<Digest, Promise<void>>();
@@ -100,9 +102,11 @@ class ApplyRun implements AsyncDisposable {
   #failure: { readonly error: unknown } | undefined;
   #done = 0;
 
-  constructor(batch: ObjectBatch, options: ApplyOptions, threads: number) {
+  constructor(plan: DeltaPlan, batch: ObjectBatch, options: ApplyOptions) {
+    const threads = options.threads ?? threadsFor(plan);
     this.#batch = batch;
     this.#options = options;
+    this.#urgency = urgencyOf(plan.records);
     this.#turns = new Turns(Math.max(1, threads), WORKING_BYTES);
     if (threads === 0) return;
     this.#threads = new WorkerPool(workerModule(import.meta.url, './decode-worker'), {
@@ -174,7 +178,7 @@ class ApplyRun implements AsyncDisposable {
 
   async #make(record: PlannedRecord, stored: Uint8Array | AsyncIterable<Uint8Array>): Promise<void> {
     for (const { digest } of record.bases) await this.#begun.get(digest);
-    const endTurn = await this.#turns.take(workOf(record));
+    const endTurn = await this.#turns.take({ memory: memoryOf(record), length: this.#urgency.get(record)! });
     try {
       await this.#write(this.#filesOf(record), stored);
     } finally {
@@ -236,10 +240,28 @@ async function blameBases(error: unknown, { bases }: RecordFiles): Promise<unkno
   });
 }
 
-function workOf({ codec, members, bases }: PlannedRecord): Work {
-  const sizes = members.map(({ size }) => size);
-  const baseSizes = bases.map(({ size }) => size);
-  return { memory: codecNamed(codec).decodingMemory(baseSizes, sizes), length: totalSize(members) };
+function memoryOf({ codec, members, bases }: PlannedRecord): number {
+  const sizes = (objects: readonly { readonly size: number }[]) => objects.map(({ size }) => size);
+  return codecNamed(codec).decodingMemory(sizes(bases), sizes(members));
+}
+
+/** Files that are packed again take so many times as long as others. */
+const PACKING_FACTOR = 10;
+
+/** How long it takes, in some unit, until each record is decoded and what is based on it, one after the other. */
+function urgencyOf(records: readonly PlannedRecord[]): Map<PlannedRecord, number> {
+  const urgency = new Map<PlannedRecord, number>();
+  /** By object: the most urgent record that is based on it. */
+  const dependents = new Map<Digest, number>();
+  // From the end: what a record is based on comes before it.
+  for (const record of records.toReversed()) {
+    const { codec, members, bases } = record;
+    const own = totalSize(members) * (codec === unpacked.name ? PACKING_FACTOR : 1);
+    const total = members.reduce((most, { digest }) => Math.max(most, own + (dependents.get(digest) ?? 0)), own);
+    urgency.set(record, total);
+    for (const { digest } of bases) dependents.set(digest, Math.max(total, dependents.get(digest) ?? 0));
+  }
+  return urgency;
 }
 
 /** All bytes of chunks that come to `length`, in one buffer. */

@@ -4,7 +4,7 @@
 export interface Work {
   /** Bytes of memory. */
   readonly memory: number;
-  /** How long it will take, beside others. */
+  /** How long it will take, with what can only follow it, beside others. */
   readonly length: number;
 }
 
