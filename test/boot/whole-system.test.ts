@@ -1,20 +1,21 @@
 /**
  * A real Debian in a virtual machine, from `osupd install` on: systemd is process 1, UEFI firmware starts systemd-boot, osupd runs inside,
  * and updates come over HTTP. Nobody touches the machine: it follows its channel, and what fails comes back by itself.
+ * Long: a dozen starts of a system without hardware virtualization; OSUPD_TEST_SCALE above 1.
  */
 import { execFileSync, spawnSync } from 'node:child_process';
 import { closeSync, openSync, readdirSync, readFileSync, readSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, beforeAll, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { objectName } from '../../src/core/digest.ts';
 import { fsverityDigest } from '../../src/objects/fsverity.ts';
 import { deviceTree, filesLayer, osupdLayer } from '../helpers/device-tree.ts';
-import { describeWith } from '../helpers/requirements.ts';
 import { jsonOf } from '../helpers/run-command.ts';
 import { temporaryDirectory } from '../helpers/temporary.ts';
 import { Machine } from '../helpers/virtual-machine.ts';
 import { startWebServer, type WebServer } from '../helpers/web-server.ts';
 
+const LONG = Number(process.env.OSUPD_TEST_SCALE ?? 1) > 1;
 const MINUTE = 60_000;
 const BLOCK = 4096;
 const DRIVER = `#!/bin/sh
@@ -43,7 +44,7 @@ StandardError=tty
 TTYPath=/dev/console
 `;
 
-describeWith(['root', 'mmdebstrap', 'qemu-system-x86_64', 'sfdisk', 'mcopy', 'strip'], 'a whole system', () => {
+describe.runIf(LONG)('a whole system', () => {
   const base = temporaryDirectory();
   const [directory, pool, keys, disk] = ['repo', 'pool', 'keys', 'disk'].map((name) => join(base, name)) as [
     string,
