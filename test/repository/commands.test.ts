@@ -140,7 +140,7 @@ describe('osupd repo', () => {
     expect(contentsOf(join(place, 'repo'))).toEqual(before);
     expect(await failing('repo prune repo --keep 1')).toMatchObject([5, expect.stringContaining('role "releases"')]);
     expect(await osupd('repo prune repo --keys keys --keep 1 --grace 0')).toMatch(/^removed os@1\nremoved \d+ files/);
-    expect(await osupd('repo verify repo -q')).toBe('good: 1 releases, 0 channels, 1 deltas, 2 objects\n');
+    expect(await osupd('repo verify repo -q')).toBe('good: 1 release, 0 channels, 1 delta, 2 objects\n');
     expect(await failing('repo prune repo --grace soon')).toMatchObject([2, expect.stringContaining('90d')]);
   });
 
@@ -151,7 +151,7 @@ describe('osupd repo', () => {
     rmSync(join(place, 'repo/images', image ?? ''));
     const [status, output] = await failing('repo verify repo -q');
     expect(status).toBe(10);
-    expect(output).toMatch(new RegExp(`^.*images/${image}: it is missing\nosupd: repo verify: repo: 1 problems`));
+    expect(output).toMatch(new RegExp(`^.*images/${image}: it is missing\nosupd: repo verify: repo: 1 problem`));
     expect(await failing('repo verify nothing -q')).toMatchObject([5, expect.stringContaining('no repository')]);
   });
 
