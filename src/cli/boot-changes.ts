@@ -1,4 +1,5 @@
 /** What the commands tell that change what the machine boots: as text and as data. */
+import { countOf } from '../core/count.ts';
 import type { BootChange } from '../deploy/boot/switch-boot.ts';
 import { formatEtcReport, plainEtcReport } from '../deploy/etc/report.ts';
 import { etcChangeLine, plainEtcChange } from './etc-change-text.ts';
@@ -34,7 +35,7 @@ export function bootChangeText(change: BootChange, options: { dryRun: boolean; v
   const { stack, from, to, entry, changed } = change;
   const images = to.images.map(({ name, version }) => `${name} ${version}`).join(', ');
   const before = from === undefined || from === to.id ? '' : `, in place of ${from}`;
-  const tries = entry.left === undefined ? '' : `; it has ${entry.left} attempt${entry.left === 1 ? '' : 's'}`;
+  const tries = entry.left === undefined ? '' : `; it has ${countOf(entry.left, 'attempt')}`;
   const verb = options.dryRun && changed ? 'would boot' : 'boots';
   const first = `${stack}: ${verb} ${to.id} (${images}) at the next start${before}${tries}`;
   const written = !options.dryRun && !options.verbose ? [] : filesText(change);

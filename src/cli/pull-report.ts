@@ -1,4 +1,5 @@
 /** What check and pull tell: as text and as data. */
+import { countOf } from '../core/count.ts';
 import { OsupdError } from '../core/errors.ts';
 import type { PullPlan } from '../pull/pull.ts';
 import type { Way } from '../pull/ways.ts';
@@ -62,7 +63,7 @@ const KINDS: Readonly<Record<Way['kind'], string>> = {
 function wayText({ kind, bytes, requests, exact, files }: Way): string {
   const name = `${KINDS[kind]}${files.length > 1 ? ` (${files.length} files)` : ''}`;
   if (!exact) return `${name}: at least ${formatBytes(bytes)}, not looked into`;
-  return `${name}: ${formatBytes(bytes)} in ${requests} request${requests === 1 ? '' : 's'}`;
+  return `${name}: ${formatBytes(bytes)} in ${countOf(requests, 'request')}`;
 }
 
 /** The end of a command that found nothing to do: exit status 3, or 11 where the rollout is the reason. */

@@ -1,4 +1,5 @@
 /** `osupd status` for people: a bullet at what is in use, keys aligned to the right, as image-based systems show it. */
+import { countOf } from '../core/count.ts';
 import type { StackBoot } from '../deploy/boot/boot-status.ts';
 import type { FailedDeployment } from '../deploy/failed.ts';
 import type { IntegrityStatus } from '../deploy/integrity/damage.ts';
@@ -76,10 +77,10 @@ function deploymentRows(status: DeploymentStatus, boot: StackBoot | null): Row[]
 
 function entryText({ file, attemptsLeft }: StackBoot['entries'][number]): string {
   if (attemptsLeft === null) return file;
-  return `${file} (${attemptsLeft} attempt${attemptsLeft === 1 ? '' : 's'} left)`;
+  return `${file} (${countOf(attemptsLeft, 'attempt')} left)`;
 }
 
 function totalsText(totals: FileTotals | null, what: string): string | undefined {
   if (totals === null) return undefined;
-  return `${totals.count} ${what}${totals.count === 1 ? '' : 's'} (${formatBytes(totals.bytes)})`;
+  return `${countOf(totals.count, what)} (${formatBytes(totals.bytes)})`;
 }

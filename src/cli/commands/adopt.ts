@@ -1,8 +1,9 @@
 /** `osupd adopt`: an installed system becomes a deployment, where it is. */
 import type { Command } from 'commander';
+import { countOf } from '../../core/count.ts';
 import type { AdoptResult } from '../../install/adopt.ts';
 import type { CliContext } from '../context.ts';
-import { countOf, formatBytes, outputOf } from '../output.ts';
+import { formatBytes, outputOf } from '../output.ts';
 import { several } from '../repository-options.ts';
 
 interface AdoptOptions {

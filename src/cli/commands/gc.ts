@@ -1,8 +1,9 @@
 /** `osupd gc`: frees what no deployment needs any more. */
 import type { Command } from 'commander';
+import { countOf } from '../../core/count.ts';
 import type { Garbage } from '../../deploy/collect-garbage.ts';
 import type { CliContext } from '../context.ts';
-import { countOf, formatBytes, outputOf } from '../output.ts';
+import { formatBytes, outputOf } from '../output.ts';
 
 export function register(program: Command, context: CliContext): void {
   program

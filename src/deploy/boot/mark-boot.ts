@@ -4,6 +4,7 @@
  *
  * The caller holds the device's lock.
  */
+import { countOf } from '../../core/count.ts';
 import { OsupdError } from '../../core/errors.ts';
 import { readDeployment } from '../deployment.ts';
 import { type FailedDeployment, forgetFailed, recordFailed } from '../failed.ts';
@@ -43,8 +44,7 @@ export async function settleBoot(session: BootSession): Promise<FailedDeployment
     const isSpent = entries.length > 0 && entries.every((entry) => attemptsLeft(session, entry) === 0);
     if (next === undefined || !isSpent || (booted?.stack === stack && booted.id === next)) continue;
     const made = entries.find(({ done }) => done !== undefined)?.done;
-    const why =
-      made === undefined ? 'it did not come up' : `it did not come up in ${made} attempt${made === 1 ? '' : 's'}`;
+    const why = made === undefined ? 'it did not come up' : `it did not come up in ${countOf(made, 'attempt')}`;
     found.push(await recordFailed(device, readDeployment(device, stack, next), why, now));
     removeLink(device, 'next', stack);
     removeEntries(boot, entries, usesGrub(session));

@@ -3,9 +3,10 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import type { Command } from 'commander';
+import { countOf } from '../../../core/count.ts';
 import { OsupdError } from '../../../core/errors.ts';
 import type { CliContext } from '../../context.ts';
-import { countOf, outputOf } from '../../output.ts';
+import { outputOf } from '../../output.ts';
 
 export function register(group: Command, context: CliContext): void {
   group

@@ -32,7 +32,8 @@ function rank(settings: number): number {
 /** The stored form of a stream's decisions; undefined for a stream that no settings predict well enough to be worth it. */
 export function encodeDecisions(stream: DeflateStream): Uint8Array | undefined {
   const mostCost = Math.max(MIN_MOST_COST, stream.tokens.length * MAX_WRONG_SHARE);
-  const first = correctionsOf(stream, PREFERENCE[0] as number, Number.POSITIVE_INFINITY, mostCost);
+  const usual = PREFERENCE[0] as number;
+  const first = correctionsOf(stream, usual, Number.POSITIVE_INFINITY, mostCost);
   if (first !== undefined && costOf(first) === 0) return formatCorrections(first);
   const sampled = PREFERENCE.map((settings) => {
     const corrections = correctionsOf(
@@ -46,7 +47,8 @@ export function encodeDecisions(stream: DeflateStream): Uint8Array | undefined {
   const least = Math.min(...sampled.map(({ cost }) => cost));
   let best = first;
   for (const { settings, cost } of sampled) {
-    if (cost > least || cost === Number.POSITIVE_INFINITY) continue;
+    // The usual ones have been tried on the whole stream.
+    if (settings === usual || cost > least || cost === Number.POSITIVE_INFINITY) continue;
     // Settings that differ in the depth of their search only often agree on the first tokens.
     const corrections = correctionsOf(stream, settings, Number.POSITIVE_INFINITY, mostCost);
     if (corrections !== undefined && (best === undefined || costOf(corrections) < costOf(best))) best = corrections;
